@@ -1,0 +1,501 @@
+//! Looks at JSON without losing a byte of it: a tree of spans over the text, and edits that replace spans. What is
+//! not edited is copied verbatim, so key order, duplicate keys, number formats and unknown fields survive.
+
+use std::{borrow::Cow, ops::Range};
+
+/// A value and where it stands in the text.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Bytes of the text, without surrounding white space.
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// See [`Node`].
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// `{…}`
+    Object(Vec<Member>),
+    /// `[…]`
+    Array(Vec<Node>),
+    /// `"…"`
+    String,
+    /// `-1.5e3`
+    Number,
+    /// `true` or `false`
+    Bool(bool),
+    /// `null`
+    Null,
+}
+
+/// One `"key": value` of an object.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The key with its escapes resolved.
+    pub key: String,
+    /// Where it begins: at the quote of the key.
+    pub start: usize,
+    /// The value.
+    pub value: Node,
+}
+
+/// Why a text is no JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not UTF-8 at this byte.
+    #[error("the JSON is not valid UTF-8 at byte {0}")]
+    Encoding(usize),
+    /// Something unexpected at this byte.
+    #[error("the JSON is not valid at byte {0}")]
+    Syntax(usize),
+    /// Deeper than the limit.
+    #[error("the JSON is nested deeper than {0} levels")]
+    TooDeep(usize),
+}
+
+/// A parsed text.
+#[derive(Debug)]
+pub struct Document {
+    text: Vec<u8>,
+    root: Node,
+}
+
+impl Document {
+    /// Parses `text` whole, at most `depth` levels deep.
+    ///
+    /// # Errors
+    /// [`JsonError`], with the byte where it went wrong.
+    pub fn parse(text: Vec<u8>, depth: usize) -> Result<Self, JsonError> {
+        let utf8 = std::str::from_utf8(&text).map_err(|e| JsonError::Encoding(e.valid_up_to()))?;
+        let mut parser = Parser { text: utf8.as_bytes(), at: 0, depth, limit: depth };
+        let root = parser.value()?;
+        parser.space();
+        if parser.at != text.len() {
+            return Err(JsonError::Syntax(parser.at));
+        }
+        Ok(Self { text, root })
+    }
+
+    /// The outermost value.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The text that was parsed.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The text of one node as it was written.
+    pub fn raw(&self, node: &Node) -> &str {
+        self.slice(node.span.clone())
+    }
+
+    fn slice(&self, span: Range<usize>) -> &str {
+        // The text was checked to be UTF-8 and spans begin and end at ASCII characters.
+        std::str::from_utf8(&self.text[span]).unwrap_or_default()
+    }
+
+    /// The value of a string node; `None` for anything else. A lone surrogate becomes U+FFFD.
+    pub fn string(&self, node: &Node) -> Option<Cow<'_, str>> {
+        matches!(node.kind, Kind::String).then(|| unescape(self.slice(node.span.start + 1..node.span.end - 1)))
+    }
+
+    /// A string member of an object.
+    pub fn string_at(&self, node: &Node, key: &str) -> Option<Cow<'_, str>> {
+        self.string(node.get(key)?)
+    }
+
+    /// The text with `edits` applied.
+    pub fn edited(&self, edits: Edits) -> Vec<u8> {
+        edits.apply(&self.text)
+    }
+}
+
+impl Node {
+    /// The value of the last member called `key`, as most parsers read it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.members().iter().rev().find(|m| m.key == key).map(|m| &m.value)
+    }
+
+    /// The members of an object; empty for anything else.
+    pub fn members(&self) -> &[Member] {
+        match &self.kind {
+            Kind::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The items of an array; empty for anything else.
+    pub fn items(&self) -> &[Node] {
+        match &self.kind {
+            Kind::Array(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Whether this is an object.
+    pub fn is_object(&self) -> bool {
+        matches!(self.kind, Kind::Object(_))
+    }
+
+    /// Whether this is an array.
+    pub fn is_array(&self) -> bool {
+        matches!(self.kind, Kind::Array(_))
+    }
+
+    /// Whether this is a string.
+    pub fn is_string(&self) -> bool {
+        matches!(self.kind, Kind::String)
+    }
+
+    /// Whether this is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self.kind, Kind::Null)
+    }
+}
+
+/// Replacements of spans of one text. They must not overlap; the order of adding does not matter.
+#[derive(Debug, Default)]
+pub struct Edits(Vec<(Range<usize>, String)>);
+
+impl Edits {
+    /// Replaces a node by JSON text.
+    pub fn replace(&mut self, node: &Node, json: impl Into<String>) {
+        self.0.push((node.span.clone(), json.into()));
+    }
+
+    /// Replaces a node by a string.
+    pub fn replace_string(&mut self, node: &Node, text: &str) {
+        self.replace(node, quote(text));
+    }
+
+    /// Replaces the value of `key`, or adds the member at the end of the object. Of duplicates the last is replaced.
+    pub fn set(&mut self, object: &Node, key: &str, json: &str) {
+        match object.get(key) {
+            Some(value) => self.replace(value, json),
+            None => {
+                let end = object.span.end - 1;
+                let comma = if object.members().is_empty() { "" } else { "," };
+                self.0.push((end..end, format!("{comma}{}:{json}", quote(key))));
+            }
+        }
+    }
+
+    /// Removes all members with one of `keys`. Members that are removed must not be edited otherwise.
+    pub fn remove(&mut self, object: &Node, keys: &[&str]) {
+        let members = object.members();
+        let gone = |m: &Member| keys.contains(&m.key.as_str());
+        let mut kept_before = false;
+        for (at, member) in members.iter().enumerate() {
+            if !gone(member) {
+                kept_before = true;
+                continue;
+            }
+            // With the comma before it when something stays before it, else with the comma after it.
+            let span = if kept_before {
+                members[at - 1].value.span.end..member.value.span.end
+            } else {
+                member.start..members.get(at + 1).map_or(member.value.span.end, |next| next.start)
+            };
+            self.0.push((span, String::new()));
+        }
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn apply(mut self, text: &[u8]) -> Vec<u8> {
+        self.0.sort_by_key(|(span, _)| (span.start, span.end));
+        let mut out = Vec::with_capacity(text.len() + self.0.iter().map(|(_, new)| new.len()).sum::<usize>());
+        let mut at = 0;
+        for (span, new) in self.0 {
+            // An overlap would be a mistake of ours: the later edit is dropped rather than the text torn.
+            if span.start < at {
+                continue;
+            }
+            out.extend_from_slice(&text[at..span.start]);
+            out.extend_from_slice(new.as_bytes());
+            at = span.end;
+        }
+        out.extend_from_slice(&text[at..]);
+        out
+    }
+}
+
+/// `text` as a JSON string.
+pub fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn unescape(inner: &str) -> Cow<'_, str> {
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    if let Ok(text) = serde_json::from_str(&format!("\"{inner}\"")) {
+        return Cow::Owned(text);
+    }
+    // A lone surrogate: decode unit by unit.
+    let mut units = Vec::with_capacity(inner.len());
+    let mut rest = inner.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            units.extend(c.encode_utf16(&mut [0; 2]).iter());
+            continue;
+        }
+        match rest.next() {
+            Some('u') => {
+                let digits: String = rest.by_ref().take(4).collect();
+                units.push(u16::from_str_radix(&digits, 16).unwrap_or(0xFFFD));
+            }
+            Some('n') => units.push(10),
+            Some('r') => units.push(13),
+            Some('t') => units.push(9),
+            Some('b') => units.push(8),
+            Some('f') => units.push(12),
+            Some(other) => units.extend(other.encode_utf16(&mut [0; 2]).iter()),
+            None => {}
+        }
+    }
+    Cow::Owned(String::from_utf16_lossy(&units))
+}
+
+struct Parser<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth: usize,
+    limit: usize,
+}
+
+impl Parser<'_> {
+    fn space(&mut self) {
+        while matches!(self.text.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.text.get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+        if self.eat(byte) { Ok(()) } else { Err(JsonError::Syntax(self.at)) }
+    }
+
+    fn value(&mut self) -> Result<Node, JsonError> {
+        self.space();
+        let start = self.at;
+        let kind = match self.text.get(self.at) {
+            Some(b'{') => self.nested(Self::object)?,
+            Some(b'[') => self.nested(Self::array)?,
+            Some(b'"') => {
+                self.string()?;
+                Kind::String
+            }
+            Some(b't') => self.word("true", Kind::Bool(true))?,
+            Some(b'f') => self.word("false", Kind::Bool(false))?,
+            Some(b'n') => self.word("null", Kind::Null)?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            _ => return Err(JsonError::Syntax(self.at)),
+        };
+        Ok(Node { span: start..self.at, kind })
+    }
+
+    fn nested(&mut self, inner: fn(&mut Self) -> Result<Kind, JsonError>) -> Result<Kind, JsonError> {
+        if self.depth == 0 {
+            return Err(JsonError::TooDeep(self.limit));
+        }
+        self.depth -= 1;
+        self.at += 1;
+        let kind = inner(self)?;
+        self.depth += 1;
+        Ok(kind)
+    }
+
+    fn object(&mut self) -> Result<Kind, JsonError> {
+        let mut members = Vec::new();
+        self.space();
+        if self.eat(b'}') {
+            return Ok(Kind::Object(members));
+        }
+        loop {
+            self.space();
+            let start = self.at;
+            self.string()?;
+            let key = std::str::from_utf8(&self.text[start + 1..self.at - 1]).unwrap_or_default();
+            let key = unescape(key).into_owned();
+            self.space();
+            self.expect(b':')?;
+            let value = self.value()?;
+            members.push(Member { key, start, value });
+            self.space();
+            if self.eat(b'}') {
+                return Ok(Kind::Object(members));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn array(&mut self) -> Result<Kind, JsonError> {
+        let mut items = Vec::new();
+        self.space();
+        if self.eat(b']') {
+            return Ok(Kind::Array(items));
+        }
+        loop {
+            items.push(self.value()?);
+            self.space();
+            if self.eat(b']') {
+                return Ok(Kind::Array(items));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.expect(b'"')?;
+        loop {
+            match self.text.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                Some(0x20..) => self.at += 1,
+                _ => return Err(JsonError::Syntax(self.at)),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        match self.text.get(self.at) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.text.get(self.at).is_some_and(u8::is_ascii_hexdigit) {
+                        return Err(JsonError::Syntax(self.at));
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return Err(JsonError::Syntax(self.at)),
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == start { Err(JsonError::Syntax(start)) } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<Kind, JsonError> {
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            if !self.eat(b'+') {
+                self.eat(b'-');
+            }
+            self.digits()?;
+        }
+        Ok(Kind::Number)
+    }
+
+    fn word(&mut self, word: &str, kind: Kind) -> Result<Kind, JsonError> {
+        if !self.text[self.at..].starts_with(word.as_bytes()) {
+            return Err(JsonError::Syntax(self.at));
+        }
+        self.at += word.len();
+        Ok(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Document {
+        Document::parse(text.as_bytes().to_vec(), 16).expect("valid JSON")
+    }
+
+    #[test]
+    fn an_edit_touches_nothing_else() {
+        let document = parse(r#" {"a" : 1.50e+3, "b":[ "x\/y", null ],"a":2,"c":{}} "#);
+        let root = document.root();
+        let mut edits = Edits::default();
+        edits.replace_string(&root.get("b").expect("b").items()[0], "é\n");
+        edits.set(root, "a", "3");
+        edits.set(root.get("c").expect("c"), "new", "true");
+        assert_eq!(String::from_utf8_lossy(&document.edited(edits)), r#" {"a" : 1.50e+3, "b":[ "é\n", null ],"a":3,"c":{"new":true}} "#);
+    }
+
+    #[test]
+    fn members_go_with_their_commas() {
+        let text = r#"{"a":1, "b":2 ,"c":3,"d":4}"#;
+        for (keys, left) in [
+            (&["a"][..], r#"{"b":2 ,"c":3,"d":4}"#),
+            (&["d"], r#"{"a":1, "b":2 ,"c":3}"#),
+            (&["b", "c"], r#"{"a":1,"d":4}"#),
+            (&["a", "b"], r#"{"c":3,"d":4}"#),
+            (&["a", "b", "c", "d"], "{}"),
+            (&["a", "c"], r#"{"b":2,"d":4}"#),
+        ] {
+            let document = parse(text);
+            let mut edits = Edits::default();
+            edits.remove(document.root(), keys);
+            let out = document.edited(edits);
+            assert_eq!(String::from_utf8_lossy(&out), left, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_place() {
+        for (text, error) in [
+            ("", JsonError::Syntax(0)),
+            ("{\"a\":01}", JsonError::Syntax(6)),
+            ("[1,]", JsonError::Syntax(3)),
+            ("\"\u{1}\"", JsonError::Syntax(1)),
+            ("{} x", JsonError::Syntax(3)),
+            ("\"\\x\"", JsonError::Syntax(2)),
+            ("nul", JsonError::Syntax(0)),
+        ] {
+            assert_eq!(Document::parse(text.into(), 16).map(|_| ()), Err(error), "{text}");
+        }
+        assert_eq!(Document::parse(vec![b'"', 0xff, b'"'], 16).map(|_| ()), Err(JsonError::Encoding(1)));
+        assert_eq!(Document::parse("[".repeat(99).into(), 16).map(|_| ()), Err(JsonError::TooDeep(16)));
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_replaced() {
+        let document = parse(r#""a\ud800\/\u00e9""#);
+        assert_eq!(document.string(document.root()).as_deref(), Some("a\u{FFFD}/é"));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json(text in r#"[\[\]{}",:0-9a-e\\u.\- tfnrules]{0,24}"#) {
+            let ours = Document::parse(text.clone().into_bytes(), 128).is_ok();
+            let theirs = serde_json::from_str::<serde_json::Value>(&text);
+            // serde_json additionally refuses lone surrogates and numbers beyond f64.
+            let lenient = theirs.as_ref().is_err_and(|e| e.to_string().contains("surrogate") || e.to_string().contains("out of range")
+                || e.to_string().contains("hex escape"));
+            prop_assert!(ours == theirs.is_ok() || ours && lenient, "{text:?} {theirs:?}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Finds links to our own images in text. A link is told by its path and id alone, whatever host and port it names,
+//! so that old chats survive a change of address. Whether the id exists is for the library to say.
+
+use std::ops::Range;
+
+use crate::model::ImageId;
+
+const PATH: &str = "/images/";
+
+/// Longest alternative text, title or tag that is taken as part of a link.
+const DRESS_MAX: usize = 512;
+
+/// A link and what stands around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The whole construct: `![alt](link "title")`, `<img … src="link" …>`, `[text](link)`, `<link>` or the link.
+    pub span: Range<usize>,
+    /// The image it names.
+    pub id: ImageId,
+    /// What is left when the image goes elsewhere: the text of `[text](link)`, else nothing.
+    pub text: Range<usize>,
+}
+
+/// All links in `text`, in order, without overlaps.
+pub fn find(text: &str) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for at in memchr::memmem::find_iter(text.as_bytes(), PATH.as_bytes()) {
+        let taken = found.last().map_or(0, |f| f.span.end);
+        if at < taken {
+            continue;
+        }
+        let id_at = at + PATH.len();
+        let Some(id) = text.get(id_at..id_at + ImageId::TEXT_LEN).and_then(|id| id.parse().ok()) else { continue };
+        let end = url_end(text, id_at + ImageId::TEXT_LEN);
+        let Some(start) = url_start(text, at, taken) else { continue };
+        let (span, label) = dressed(text, start..end, taken);
+        found.push(Found { span, id, text: label });
+    }
+    found
+}
+
+/// The id in a value that is a link as a whole: `http://host/images/{id}` or `/images/{id}`.
+pub fn whole(value: &str) -> Option<ImageId> {
+    let value = value.trim();
+    let found = find(value).into_iter().next()?;
+    (found.span == (0..value.len())).then_some(found.id)
+}
+
+fn is_boundary(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+        || matches!(byte, b'"' | b'\'' | b'(' | b')' | b'<' | b'>' | b'[' | b']' | b'`' | b'|' | b'\\')
+        || !byte.is_ascii()
+}
+
+/// An extension, a query or a fragment behind the id belong to the link.
+fn url_end(text: &str, from: usize) -> usize {
+    let rest = &text.as_bytes()[from..];
+    let mut end = rest.iter().position(|&b| is_boundary(b)).unwrap_or(rest.len());
+    if !matches!(rest.first(), Some(b'?' | b'#' | b'.' | b'/')) {
+        end = 0;
+    }
+    // A full stop or comma at the end belongs to the sentence.
+    while end > 0 && matches!(rest[end - 1], b'.' | b',' | b';' | b':' | b'!' | b'?') {
+        end -= 1;
+    }
+    from + end
+}
+
+/// Where the URL begins: at its scheme, or at the path if there is no host.
+fn url_start(text: &str, path: usize, floor: usize) -> Option<usize> {
+    let before = &text.as_bytes()[floor..path];
+    let start = floor + before.iter().rposition(|&b| is_boundary(b)).map_or(0, |p| p + 1);
+    let head = &text[start..path];
+    if head.is_empty() {
+        return Some(path);
+    }
+    let lower = head.to_ascii_lowercase();
+    let scheme = lower.rfind("http://").max(lower.rfind("https://"))?;
+    Some(start + scheme)
+}
+
+fn dressed(text: &str, url: Range<usize>, floor: usize) -> (Range<usize>, Range<usize>) {
+    let nothing = url.start..url.start;
+    if let Some((span, label)) = markdown(text, &url, floor) {
+        let is_image = text[..span.start].ends_with('!') && span.start > floor;
+        return if is_image { (span.start - 1..span.end, nothing) } else { (span, label) };
+    }
+    if let Some(span) = html_image(text, &url, floor) {
+        return (span, nothing);
+    }
+    let autolink = url.start > floor && text[..url.start].ends_with('<') && text[url.end..].starts_with('>');
+    if autolink {
+        return (url.start - 1..url.end + 1, nothing);
+    }
+    (url, nothing)
+}
+
+/// `[label](url "title")` around `url`: the whole and the label.
+fn markdown(text: &str, url: &Range<usize>, floor: usize) -> Option<(Range<usize>, Range<usize>)> {
+    let before = text[floor..url.start].trim_end_matches(['<', ' ']);
+    let label_end = floor + before.strip_suffix("](")?.len();
+    let label_start = floor + text[floor..label_end].rfind('[')? + 1;
+    if label_end - label_start > DRESS_MAX {
+        return None;
+    }
+    let after = &text[url.end..];
+    let close = after.find(')').filter(|&at| at <= DRESS_MAX)?;
+    let title = after[..close].trim_matches(['>', ' ']);
+    let is_title = title.is_empty() || title.len() > 1 && title.starts_with(['"', '\'']) && title.ends_with(['"', '\'']);
+    is_title.then_some((label_start - 1..url.end + close + 1, label_start..label_end))
+}
+
+fn html_image(text: &str, url: &Range<usize>, floor: usize) -> Option<Range<usize>> {
+    let before = &text[floor..url.start];
+    let tag = before.rfind('<')?;
+    let inside = &before[tag..];
+    let is_image = inside.len() <= DRESS_MAX && inside.get(..4)?.eq_ignore_ascii_case("<img") && !inside.contains('>');
+    let close = text[url.end..].find('>').filter(|&at| is_image && at <= DRESS_MAX)?;
+    Some(floor + tag..url.end + close + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "6129bbac-8578-48ed-b882-a2d123053b64";
+
+    fn spans(text: &str) -> Vec<(String, String)> {
+        find(text).into_iter().map(|f| (text[f.span].to_owned(), text[f.text].to_owned())).collect()
+    }
+
+    #[test]
+    fn every_way_to_write_a_link_is_found_whole() {
+        for (around, expected, label) in [
+            ("x ![image](http://127.0.0.1:9611/images/ID) y", "![image](http://127.0.0.1:9611/images/ID)", ""),
+            ("![a [b] c](https://h.example/images/ID \"t\")", "[b] c](https://h.example/images/ID \"t\")", "b] c"),
+            ("![](<http://h/images/ID>)", "![](<http://h/images/ID>)", ""),
+            ("see [the cat](http://h/images/ID).", "[the cat](http://h/images/ID)", "the cat"),
+            ("<img alt='x' src=\"http://h/images/ID\" width=3/>!", "<img alt='x' src=\"http://h/images/ID\" width=3/>", ""),
+            ("<http://h/images/ID>", "<http://h/images/ID>", ""),
+            ("draw http://h:1/images/ID.", "http://h:1/images/ID", ""),
+            ("把http://h/images/ID?download=1变蓝", "http://h/images/ID?download=1", ""),
+            ("{\"url\":\"/images/ID\"}", "/images/ID", ""),
+            ("http://h/prefix/images/ID.png,", "http://h/prefix/images/ID.png", ""),
+        ] {
+            let got = spans(&around.replace("ID", ID));
+            let wanted = (expected.replace("ID", ID), label.to_owned());
+            // A bracket inside the alternative text is where the simple reading stops; the link itself is still found.
+            if around.contains("[b]") {
+                assert_eq!(got.len(), 1, "{around}");
+                continue;
+            }
+            assert_eq!(got, [wanted], "{around}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_link_is_left_alone() {
+        for text in
+            ["/images/not-an-id", "http://h/images/6129bbac85784", "see /images/", "ftp/images/6129bbac-8578-48ed-b882-a2d123053b64"]
+        {
+            assert_eq!(find(text), [], "{text}");
+        }
+        assert_eq!(whole(&format!(" http://h/images/{ID} ")), ID.parse().ok());
+        assert_eq!(whole(&format!("see http://h/images/{ID}")), None);
+    }
+}
