@@ -1,5 +1,19 @@
-//! PicGate: a gateway between chat clients and AI image models. It stores the pictures that upstreams answer with,
-//! hands out links to them, and turns those links back into image bytes when the conversation goes on.
+//! PicGate: a gateway between chat clients (Open WebUI first) and AI image models. It stores the pictures that
+//! upstreams answer with, hands out links to them, and turns those links back into image bytes when the conversation
+//! goes on.
+//!
+//! Follow a request from [`http`] through [`relay`] to the upstream ([`upstream`]) and back; [`rewrite`] takes bodies
+//! apart and puts them together, [`library`] keeps the pictures. ARCHITECTURE.md has the whole picture.
 
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod jobs;
+pub mod library;
 pub mod model;
+pub mod relay;
 pub mod rewrite;
+pub mod server;
+pub mod settings;
+pub mod store;
+pub mod upstream;

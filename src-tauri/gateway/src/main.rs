@@ -1,1 +1,5 @@
-fn main() {}
+//! The gateway without a desktop.
+
+fn main() -> std::process::ExitCode {
+    picgate_gateway::cli::run()
+}

@@ -1,5 +1,6 @@
 //! Plain types that every layer speaks: what an image is, and nothing about where it lies or how it travels.
 
+mod clock;
 mod digest;
 mod host;
 mod id;
@@ -7,12 +8,24 @@ mod image;
 mod media;
 mod secret;
 
+pub use clock::now;
 pub use digest::Sha256;
 pub use host::browser_can_open;
 pub use id::ImageId;
 pub use image::{BlobRecord, ImageRecord, NewImage, Origin, Source, Thumbnail};
 pub use media::{Completeness, MediaType, PixelSize};
 pub use secret::Secret;
+
+/// A blob that can stand in a body: how long it is without looking.
+pub trait Measured {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
 
 /// Milliseconds since 1970-01-01 UTC, the only form of time that is stored.
 pub type Millis = i64;

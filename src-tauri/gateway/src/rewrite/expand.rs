@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::scan::Nonce;
+use crate::model::Measured;
 
 /// One stretch of an outgoing body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,17 +15,6 @@ pub enum Piece<B> {
     Base64(B),
     /// A blob as it is.
     Raw(B),
-}
-
-/// A blob that can stand in a body: how long it is without looking.
-pub trait Measured {
-    /// Length in bytes.
-    fn len(&self) -> u64;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// Bytes that `pieces` come to.

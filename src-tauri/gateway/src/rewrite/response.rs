@@ -202,9 +202,9 @@ pub fn image_items(document: &Document, known: Known<'_>) -> Option<Vec<(Item, O
     Some(data.items().iter().map(item).collect())
 }
 
-/// An Images API answer for the client: every item of `data` that has an entry in `values` gets exactly one of `url`
-/// and `b64_json`; items without one are left out.
-pub fn images(document: &Document, key: &str, values: &[Option<String>]) -> Vec<u8> {
+/// An Images API answer for the client: every item of `data` gets exactly one of `url` and `b64_json`, the key and
+/// value that stand for it in `values`; items without one are left out.
+pub fn images(document: &Document, values: &[Option<(&str, String)>]) -> Vec<u8> {
     let mut edits = Edits::default();
     if let Some(data) = document.root().get("data") {
         let items: Vec<String> = data
@@ -212,7 +212,7 @@ pub fn images(document: &Document, key: &str, values: &[Option<String>]) -> Vec<
             .iter()
             .zip(values)
             .filter_map(|(item, value)| {
-                let value = value.as_ref()?;
+                let (key, value) = value.as_ref()?;
                 let rest: Vec<String> = item
                     .members()
                     .iter()

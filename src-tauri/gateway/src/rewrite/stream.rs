@@ -48,6 +48,8 @@ pub struct ChatStream {
     /// `"id":…,"created":…` of the stream, for events of our own.
     head: Option<String>,
     done: bool,
+    /// Whether image bytes were in the present event.
+    took_bytes: bool,
     steps: Vec<Step>,
 }
 
@@ -66,6 +68,7 @@ impl ChatStream {
             channels: BTreeMap::new(),
             head: None,
             done: false,
+            took_bytes: false,
             steps: Vec::new(),
         }
     }
@@ -87,8 +90,9 @@ impl ChatStream {
         result.map(|()| std::mem::take(&mut self.steps))
     }
 
-    /// The upstream's body is over. Whatever was held back comes out, and the end mark if it was never sent.
-    pub fn finish(&mut self) -> Vec<Step> {
+    /// The upstream's body is over. Whatever was held back comes out, and the end mark if it was never sent and all
+    /// `went_well`.
+    pub fn finish(&mut self, went_well: bool) -> Vec<Step> {
         let mut sse = std::mem::take(&mut self.sse);
         sse.finish(&mut |frame| {
             // Limits no longer matter: nothing is added but what is already here.
@@ -97,7 +101,9 @@ impl ChatStream {
         self.end_event();
         if !self.done {
             self.flush_tail();
-            self.send_done();
+            if went_well {
+                self.send_done();
+            }
         }
         std::mem::take(&mut self.steps)
     }
@@ -139,7 +145,7 @@ impl ChatStream {
                 BlobStep::Close(_) => {
                     self.open.remove(&event.index);
                 }
-                BlobStep::Bytes(_) => {}
+                BlobStep::Bytes(_) => self.took_bytes = true,
             }
             self.steps.push(Step::Blob(event));
         }
@@ -159,6 +165,7 @@ impl ChatStream {
             }
             _ => self.event(&lines, skeleton),
         }
+        self.took_bytes = false;
     }
 
     fn send(&mut self, lines: &[Vec<u8>], data: &[u8]) {
@@ -232,7 +239,8 @@ impl ChatStream {
         }
         let gone = |key: &str| RUNNING.contains(&key) || IMAGE_LISTS.contains(&key);
         keeps |= delta.members().iter().any(|m| !gone(&m.key) && !m.value.is_null());
-        keeps |= delta.members().iter().all(|m| m.value.is_null() || document.string(&m.value).is_some_and(|t| t.is_empty()));
+        // An empty event is passed on like any other, unless it is what an image left behind.
+        keeps |= self.open.is_empty() && beside.is_empty() && !self.took_bytes;
         keeps || document.root().get("usage").is_some_and(|u| !u.is_null())
     }
 

@@ -126,7 +126,7 @@ fn streamed(body: &[u8], step: usize) -> (String, Vec<Vec<u8>>) {
     for chunk in body.chunks(step) {
         steps.extend(stream.feed(chunk).expect("within the limits"));
     }
-    steps.extend(stream.finish());
+    steps.extend(stream.finish(true));
     let mut closed = std::collections::HashSet::new();
     for step in steps {
         match step {

@@ -1,0 +1,270 @@
+//! The command line, the same for every binary.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{Config, Flags},
+    server::Gateway,
+    store::{Layout, SecretsFile},
+};
+
+/// How long `healthcheck` waits for an answer.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
+
+const EXAMPLES: &str = "\
+Examples:
+  picgate-headless                              start with the built-in demo upstream on http://127.0.0.1:5643
+  picgate-headless key                          print the key that clients need
+  PICGATE_UPSTREAM_API_KEY=sk-… picgate-headless
+                                                draw with OpenAI
+  PICGATE_UPSTREAM_BASE_URL=https://openrouter.ai/api/v1 \\
+  PICGATE_UPSTREAM_API_KEY=sk-or-… PICGATE_UPSTREAM_MODEL=google/gemini-2.5-flash-image picgate-headless
+                                                draw with any provider that speaks OpenAI's API
+
+Environment (each also as NAME_FILE, naming a file that holds the value):
+  HOST, PORT                        where to listen (127.0.0.1, 5643)
+  PICGATE_DATA_DIR                  where everything is kept
+  DATABASE_URL, IMAGES_DIR          database and images elsewhere
+  PICGATE_GATEWAY_KEY, _MODEL       key and model name for clients (made at the first start; picgate)
+  PICGATE_PUBLIC_BASE_URL           what links begin with, such as https://img.example.com
+  PICGATE_TRUSTED_PROXIES           proxies whose X-Forwarded-* is believed, such as 127.0.0.1,172.16.0.0/12
+  PICGATE_UPSTREAM_KIND             openai or demo
+  PICGATE_UPSTREAM_BASE_URL, _API_KEY, _MODEL
+                                    the provider (https://api.openai.com/v1, –, gpt-image-1)
+  PICGATE_LOG                       what is logged: error, warn, info (default), debug, trace
+
+Flags stand before the environment.";
+
+/// PicGate stores the pictures that AI models draw and gives chat clients links to them.
+#[derive(Debug, Parser)]
+#[command(name = "picgate-headless", version, about, after_help = EXAMPLES)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeFlags,
+    /// Folder where everything is kept [default: by the platform's convention]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway (the default)
+    Serve(ServeFlags),
+    /// Ask a running gateway how it is; exits with 0 if it serves, else with 1
+    Healthcheck(ServeFlags),
+    /// Print the key that clients authenticate with
+    Key,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+struct ServeFlags {
+    /// Address to listen on [default: 127.0.0.1; 0.0.0.0 for all]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// Port to listen on [default: 5643]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let line = Line::parse();
+    let (serve, command) = match line.command {
+        None => (line.serve.clone(), Command::Serve(line.serve)),
+        Some(Command::Serve(flags)) => (flags.clone().or(&line.serve), Command::Serve(flags)),
+        Some(Command::Healthcheck(flags)) => (flags.clone().or(&line.serve), Command::Healthcheck(flags)),
+        Some(Command::Key) => (line.serve, Command::Key),
+    };
+    let flags = Flags { host: serve.host, port: serve.port, data_dir: line.data_dir };
+    let config = match Config::load(&flags, &|name| std::env::var_os(name)) {
+        Ok(config) => config,
+        Err(problems) => {
+            for problem in &problems {
+                complain(&problem.to_string());
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    match command {
+        Command::Key => print_key(&config),
+        Command::Healthcheck(_) => in_runtime(healthcheck(config)),
+        Command::Serve(_) => {
+            start_log(&config);
+            in_runtime(serve_until_told(config))
+        }
+    }
+}
+
+impl ServeFlags {
+    fn or(self, other: &Self) -> Self {
+        Self { host: self.host.or_else(|| other.host.clone()), port: self.port.or(other.port) }
+    }
+}
+
+fn say(text: &str) {
+    // A closed pipe is the reader's business.
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "picgate: {text}");
+}
+
+fn in_runtime(task: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(task);
+            // Threads that still wait for a disk must not hold up the end.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            code
+        }
+        Err(error) => {
+            complain(&format!("the program cannot start its threads: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(config: &Config) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    // Fails only if somebody logs already, such as a test.
+    let _ = log.with_target(false).try_init();
+}
+
+fn print_key(config: &Config) -> ExitCode {
+    if let Some(key) = &config.gateway_key {
+        say(key.expose());
+        return ExitCode::SUCCESS;
+    }
+    let layout = Layout::new(&config.data_dir, None, None);
+    match SecretsFile::new(layout.secrets()).read() {
+        Ok(Some(secrets)) => {
+            say(secrets.gateway_key.expose());
+            ExitCode::SUCCESS
+        }
+        Ok(None) => {
+            complain(&format!(
+                "there is no key yet in {}; start the gateway once, or name its folder with --data-dir",
+                layout.root.display()
+            ));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn healthcheck(config: Config) -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let host = if config.host.is_unspecified() { "127.0.0.1".to_owned() } else { config.host.to_string() };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let url = format!("http://{host}:{}/health", config.port);
+    let client = reqwest::Client::builder().no_proxy().timeout(HEALTH_PATIENCE).build();
+    let answer = match client {
+        Ok(client) => client.get(&url).send().await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(answer) => {
+            let healthy = answer.status().is_success();
+            let text = answer.text().await.unwrap_or_default();
+            // Another program on the same port may answer too.
+            let ours =
+                serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|v| v.get("status").is_some() && v.get("version").is_some());
+            say(&text);
+            if healthy && ours { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(_) => {
+            complain(&format!("nothing answers at {url}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve_until_told(config: Config) -> ExitCode {
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let gateway = match Gateway::start(&config).await {
+        Ok(gateway) => gateway,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    greet(&config, &gateway);
+    told_to_stop().await;
+    tracing::info!(running = gateway.running(), "stopping; running drawings are finished first");
+    tokio::select! {
+        () = gateway.stop() => ExitCode::SUCCESS,
+        () = told_to_stop() => {
+            tracing::warn!("told twice; stopping at once");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a person needs who sees this for the first time, and nothing more for one who has seen it often.
+fn greet(config: &Config, gateway: &Gateway) {
+    let address = gateway.address();
+    let host = if address.ip().is_unspecified() || address.ip().is_loopback() { "localhost".to_owned() } else { address.ip().to_string() };
+    let base = format!("http://{host}:{}", address.port());
+    let key = if io::stdout().is_terminal() {
+        gateway.key().expose().to_owned()
+    } else {
+        format!("{}  (whole: picgate-headless key)", gateway.key().masked())
+    };
+    let (upstream, model) = gateway.upstreams().first().cloned().unwrap_or_default();
+    say(&format!("PicGate {} is ready.", env!("CARGO_PKG_VERSION")));
+    say(&format!("  Base URL   {base}/v1"));
+    say(&format!("  API key    {key}"));
+    say(&format!("  Upstream   {upstream} (model {model})"));
+    say(&format!("  Data       {}", config.data_dir.join("store").display()));
+    if upstream == "demo" {
+        say("  The built-in demo draws until a real upstream is set: PICGATE_UPSTREAM_API_KEY=… (see --help).");
+    }
+    if gateway.is_first_start() {
+        say(
+            "Next: in Open WebUI add an OpenAI connection with the base URL and key above, choose the model 'picgate', and ask for a picture.",
+        );
+        say(
+            "      Open WebUI in Docker calls this computer http://host.docker.internal:5643/v1; on Linux PicGate must then listen with --host 0.0.0.0.",
+        );
+    }
+}
+
+#[cfg(unix)]
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_stop() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,370 @@
+//! What is fixed at start: from flags, then the environment, then defaults. Checked whole, with errors that name the
+//! variable and the remedy. Knows no running program.
+
+use std::{
+    ffi::OsString,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::model::Secret;
+
+/// The port that the Python program used and every tutorial names.
+pub const DEFAULT_PORT: u16 = 5643;
+
+/// The model name that clients see unless another is set.
+pub const DEFAULT_GATEWAY_MODEL: &str = "picgate";
+
+/// The upstream that is meant when only a key is given.
+const DEFAULT_UPSTREAM_URL: &str = "https://api.openai.com/v1";
+const DEFAULT_UPSTREAM_MODEL: &str = "gpt-image-1";
+
+/// What flags may say.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--host`
+    pub host: Option<String>,
+    /// `--port`
+    pub port: Option<u16>,
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+}
+
+/// An upstream that is fixed from outside.
+#[derive(Clone, Debug)]
+pub enum UpstreamChoice {
+    /// The built-in demo.
+    Demo,
+    /// A provider.
+    OpenAi {
+        /// Such as `https://api.openai.com/v1`.
+        base_url: Url,
+        /// May be empty.
+        api_key: Secret,
+        /// The model that is asked for.
+        model: String,
+    },
+}
+
+/// Everything that is fixed at start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// A database elsewhere.
+    pub database: Option<PathBuf>,
+    /// A folder of images elsewhere.
+    pub images_dir: Option<PathBuf>,
+    /// The key for clients, if it is not the one that was generated.
+    pub gateway_key: Option<Secret>,
+    /// The model name for clients.
+    pub gateway_model: Option<String>,
+    /// What links begin with, without a slash at the end.
+    pub public_base_url: Option<String>,
+    /// The upstream, if it is fixed.
+    pub upstream: Option<UpstreamChoice>,
+    /// Proxies whose `X-Forwarded-*` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What is logged, such as `info` or `picgate_gateway=debug`.
+    pub log: String,
+    /// What a person should know though it is no error.
+    pub notes: Vec<String>,
+}
+
+/// A variable or flag that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}\n  remedy: {remedy}")]
+pub struct ConfigProblem {
+    /// The variable or flag.
+    pub name: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Reads variables; the process environment in the program, a table in tests.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+struct Reader<'a> {
+    environment: Environment<'a>,
+    problems: Vec<ConfigProblem>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, name: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(ConfigProblem { name: name.to_owned(), problem: problem.into(), remedy: remedy.into() });
+    }
+
+    /// The variable, or the content of the file that `{name}_FILE` names. Empty counts as not set.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let file_name = format!("{name}_FILE");
+        let direct = (self.environment)(name).filter(|v| !v.is_empty());
+        let file = (self.environment)(&file_name).filter(|v| !v.is_empty());
+        let text = match (direct, file) {
+            (Some(_), Some(_)) => {
+                self.problem(name, format!("set twice, here and as {file_name}"), format!("unset {name} or {file_name}"));
+                return None;
+            }
+            (Some(value), None) => match value.into_string() {
+                Ok(text) => text,
+                Err(_) => {
+                    self.problem(name, "is not valid UTF-8", "write it in plain characters");
+                    return None;
+                }
+            },
+            (None, Some(path)) => match std::fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) => {
+                    let problem = format!("the file {} cannot be read: {error}", Path::new(&path).display());
+                    self.problem(&file_name, problem, "check its name and that this account may read it");
+                    return None;
+                }
+            },
+            (None, None) => return None,
+        };
+        Some(text.trim().to_owned()).filter(|t| !t.is_empty())
+    }
+
+    fn parsed<T>(&mut self, name: &str, remedy: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(name)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.problem(name, problem, remedy);
+                None
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All problems at once, so that a person mends them in one go.
+    pub fn load(flags: &Flags, environment: Environment<'_>) -> Result<Self, Vec<ConfigProblem>> {
+        let mut reader = Reader { environment, problems: Vec::new() };
+        let mut notes = Vec::new();
+        let host = flags.host.clone().map(|h| ("--host".to_owned(), h)).or_else(|| reader.text("HOST").map(|h| ("HOST".to_owned(), h)));
+        let host = host.and_then(|(name, text)| {
+            let parsed = parse_host(&text);
+            if parsed.is_none() {
+                reader.problem(&name, format!("'{text}' is not an address"), "use 127.0.0.1 for this computer alone or 0.0.0.0 for all");
+            }
+            parsed
+        });
+        let port = reader.parsed("PORT", "use a number from 1 to 65535", |t| t.parse().map_err(|_| format!("'{t}' is not a port")));
+        let data_dir = flags.data_dir.clone().or_else(|| reader.text("PICGATE_DATA_DIR").map(PathBuf::from)).or_else(default_data_dir);
+        let database = reader.parsed(
+            "DATABASE_URL",
+            "use sqlite:///relative/path.db or sqlite:////absolute/path.db, or leave it away",
+            parse_database_url,
+        );
+        let public_base_url =
+            reader.parsed("PICGATE_PUBLIC_BASE_URL", "write what links shall begin with, such as https://img.example.com", check_base_url);
+        let trusted_proxies = reader
+            .parsed("PICGATE_TRUSTED_PROXIES", "list addresses or networks with commas, such as 127.0.0.1,172.16.0.0/12", parse_networks)
+            .unwrap_or_default();
+        let images_dir = reader.text("IMAGES_DIR").map(PathBuf::from);
+        let gateway_key =
+            reader.parsed("PICGATE_GATEWAY_KEY", "choose at least 8 characters without spaces, or leave it away to have one made", |t| {
+                let fits = t.len() >= 8 && t.bytes().all(|b| b.is_ascii_graphic());
+                if fits { Ok(Secret::new(t)) } else { Err("is too short or holds characters that cannot stand in a header".into()) }
+            });
+        let gateway_model = reader.text("PICGATE_GATEWAY_MODEL");
+        let upstream = upstream(&mut reader);
+        let log = reader.text("PICGATE_LOG").unwrap_or_else(|| "info".into());
+        let Some(data_dir) = data_dir else {
+            reader.problem(
+                "PICGATE_DATA_DIR",
+                "this account has no home folder to keep data in",
+                "name a folder with --data-dir or PICGATE_DATA_DIR",
+            );
+            return Err(reader.problems);
+        };
+        let database = database.filter(|path| {
+            let python = crate::store::is_python(path);
+            if python {
+                notes.push(format!(
+                    "DATABASE_URL names the database of the Python program ({}); it is left untouched and PicGate keeps its own under {}",
+                    path.display(),
+                    data_dir.join("store").display()
+                ));
+            }
+            !python
+        });
+        if !reader.problems.is_empty() {
+            return Err(reader.problems);
+        }
+        Ok(Self {
+            host: host.unwrap_or(IpAddr::from([127, 0, 0, 1])),
+            port: flags.port.or(port).unwrap_or(DEFAULT_PORT),
+            data_dir,
+            database,
+            images_dir,
+            gateway_key,
+            gateway_model,
+            public_base_url,
+            upstream,
+            trusted_proxies,
+            log,
+            notes,
+        })
+    }
+}
+
+fn parse_host(text: &str) -> Option<IpAddr> {
+    match text {
+        "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+        _ => text.trim_start_matches('[').trim_end_matches(']').parse().ok(),
+    }
+}
+
+fn default_data_dir() -> Option<PathBuf> {
+    directories::ProjectDirs::from("io", "PicGate", "PicGate").map(|dirs| dirs.data_dir().to_owned())
+}
+
+/// SQLAlchemy's form: three slashes and a relative path, four and an absolute one.
+fn parse_database_url(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("sqlite+aiosqlite:///").or_else(|| text.strip_prefix("sqlite:///"));
+    match path.map(|p| p.split('?').next().unwrap_or_default()) {
+        Some("" | ":memory:") => Err("names no file".into()),
+        Some(path) => Ok(PathBuf::from(path)),
+        None => Err(format!("'{}' is not a SQLite database", text.split("://").next().unwrap_or_default())),
+    }
+}
+
+fn check_base_url(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|_| format!("'{text}' is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("does not begin with http:// or https:// and a host".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err("must be a plain address without '?', '#' or '@'".into());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let one = |item: &str| item.parse::<IpNet>().ok().or_else(|| item.parse::<IpAddr>().ok().map(IpNet::from));
+    text.split(',')
+        .map(str::trim)
+        .filter(|t| !t.is_empty())
+        .map(|item| one(item).ok_or_else(|| format!("'{item}' is no address or network")))
+        .collect()
+}
+
+fn upstream(reader: &mut Reader<'_>) -> Option<UpstreamChoice> {
+    let kind = reader.text("PICGATE_UPSTREAM_KIND");
+    let base_url = reader.parsed("PICGATE_UPSTREAM_BASE_URL", "write the provider's API address, such as https://api.openai.com/v1", |t| {
+        let url = Url::parse(t).map_err(|_| format!("'{t}' is not a URL"))?;
+        let usable = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+        if usable { Ok(url) } else { Err("must begin with http:// or https:// and hold no user name".into()) }
+    });
+    let api_key = reader.text("PICGATE_UPSTREAM_API_KEY");
+    let model = reader.text("PICGATE_UPSTREAM_MODEL");
+    match kind.as_deref() {
+        Some("demo") => Some(UpstreamChoice::Demo),
+        Some("gemini") => {
+            let remedy = "use a relay or provider that speaks OpenAI's API (PICGATE_UPSTREAM_KIND=openai), such as OpenRouter or new-api";
+            reader.problem("PICGATE_UPSTREAM_KIND", "Gemini's own API is not supported yet", remedy);
+            None
+        }
+        Some("openai") | None => {
+            if kind.is_none() && base_url.is_none() && api_key.is_none() {
+                return None;
+            }
+            if base_url.is_none() && api_key.is_none() {
+                reader.problem(
+                    "PICGATE_UPSTREAM_API_KEY",
+                    "is missing",
+                    "set the key of your provider, and PICGATE_UPSTREAM_BASE_URL unless it is OpenAI",
+                );
+                return None;
+            }
+            Some(UpstreamChoice::OpenAi {
+                base_url: base_url.or_else(|| Url::parse(DEFAULT_UPSTREAM_URL).ok())?,
+                api_key: Secret::new(api_key.unwrap_or_default()),
+                model: model.unwrap_or_else(|| DEFAULT_UPSTREAM_MODEL.into()),
+            })
+        }
+        Some(other) => {
+            reader.problem("PICGATE_UPSTREAM_KIND", format!("'{other}' is not known"), "use openai or demo");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<Config, Vec<ConfigProblem>> {
+        let table: std::collections::HashMap<String, OsString> = pairs.iter().map(|(k, v)| ((*k).to_owned(), OsString::from(v))).collect();
+        let flags = Flags { data_dir: Some("/nowhere".into()), ..Flags::default() };
+        Config::load(&flags, &|name| table.get(name).cloned())
+    }
+
+    #[test]
+    fn nothing_set_means_defaults() {
+        let config = load(&[("PORT", ""), ("HOST", " ")]).expect("loads");
+        assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", DEFAULT_PORT));
+        assert!(config.upstream.is_none() && config.database.is_none());
+    }
+
+    #[test]
+    fn every_problem_names_its_variable_and_a_remedy() {
+        let problems = load(&[
+            ("HOST", "my house"),
+            ("PORT", "99999"),
+            ("DATABASE_URL", "postgres://x"),
+            ("PICGATE_PUBLIC_BASE_URL", "img.example.com"),
+            ("PICGATE_GATEWAY_KEY", "short"),
+            ("PICGATE_UPSTREAM_KIND", "gemini"),
+            ("PICGATE_TRUSTED_PROXIES", "127.0.0.1, lan"),
+        ])
+        .expect_err("refuses");
+        let names: Vec<&str> = problems.iter().map(|p| p.name.as_str()).collect();
+        let expected = [
+            "HOST",
+            "PORT",
+            "DATABASE_URL",
+            "PICGATE_PUBLIC_BASE_URL",
+            "PICGATE_TRUSTED_PROXIES",
+            "PICGATE_GATEWAY_KEY",
+            "PICGATE_UPSTREAM_KIND",
+        ];
+        assert_eq!(names, expected);
+        assert!(problems.iter().all(|p| !p.remedy.is_empty()));
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file_but_not_twice() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("key");
+        std::fs::write(&path, "sk-from-file\n").expect("writes");
+        let path = path.to_string_lossy();
+        let config = load(&[("PICGATE_UPSTREAM_API_KEY_FILE", &path)]).expect("loads");
+        let Some(UpstreamChoice::OpenAi { base_url, api_key, .. }) = config.upstream else { panic!("an upstream") };
+        assert_eq!((base_url.as_str(), api_key.expose()), ("https://api.openai.com/v1", "sk-from-file"));
+        assert!(load(&[("PICGATE_UPSTREAM_API_KEY_FILE", &path), ("PICGATE_UPSTREAM_API_KEY", "x")]).is_err());
+        assert!(load(&[("PICGATE_UPSTREAM_API_KEY_FILE", "/nowhere/key")]).is_err());
+    }
+
+    #[test]
+    fn both_spellings_of_a_database_url_are_read() {
+        for (url, path) in
+            [("sqlite+aiosqlite:///./data/db/picgate.db", "./data/db/picgate.db"), ("sqlite:////app/data/p.sqlite3", "/app/data/p.sqlite3")]
+        {
+            assert_eq!(load(&[("DATABASE_URL", url)]).expect("loads").database, Some(PathBuf::from(path)));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What the request tells of the client: by which address it called us, and so which links its user can open.
+
+use std::net::SocketAddr;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+
+use super::{App, Origins};
+use crate::{
+    model::browser_can_open,
+    relay::{Client, LinkBase},
+    settings::Settings,
+};
+
+/// The other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl FromRequestParts<App> for Client {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let settings = app.settings.snapshot();
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        Ok(Self { links: link_base(&parts.headers, peer, &app.origins, &settings), prefers_base64: agent.contains("aiohttp") })
+    }
+}
+
+fn link_base(headers: &HeaderMap, peer: Option<Peer>, origins: &Origins, settings: &Settings) -> LinkBase {
+    if let Some(base) = &settings.public_base_url {
+        return LinkBase::new(base.clone());
+    }
+    let text =
+        |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(|v| v.split(',').next().unwrap_or_default().trim().to_owned());
+    let trusted = peer.is_some_and(|peer| origins.trusts(peer.0.ip()));
+    let forwarded = |name: &str| text(name).filter(|_| trusted);
+    let (standard_host, standard_proto) = forwarded("forwarded").map(|v| read_forwarded(&v)).unwrap_or_default();
+    let host = standard_host.or_else(|| forwarded("x-forwarded-host")).or_else(|| text("host"));
+    let proto = standard_proto.or_else(|| forwarded("x-forwarded-proto")).filter(|p| p == "https").unwrap_or_else(|| "http".into());
+    match host.filter(|host| browser_can_open(without_port(host)) && is_clean(host)) {
+        Some(host) => LinkBase::new(format!("{proto}://{host}")),
+        // A container calls its host by names that no browser knows; the browser is most likely on this computer.
+        None => LinkBase::new(format!("http://localhost:{}", origins.port)),
+    }
+}
+
+/// `host` and `proto` of the first element (RFC 7239).
+fn read_forwarded(value: &str) -> (Option<String>, Option<String>) {
+    let find = |key: &str| {
+        value.split(';').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            name.trim().eq_ignore_ascii_case(key).then(|| value.trim().trim_matches('"').to_owned())
+        })
+    };
+    (find("host"), find("proto"))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+/// Nothing that could break out of a URL or of markdown.
+fn is_clean(host: &str) -> bool {
+    host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Secret;
+
+    fn base(pairs: &[(&'static str, &str)], peer: &str, public: Option<&str>) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(*name, value.parse().expect("a header"));
+        }
+        let origins = Origins { port: 5643, trusted_proxies: vec!["10.1.0.0/16".parse().expect("a network")] };
+        let settings = Settings {
+            gateway_key: Secret::new("k"),
+            gateway_model: "m".into(),
+            public_base_url: public.map(Into::into),
+            keep_uploads: true,
+        };
+        let link =
+            link_base(&headers, Some(Peer(peer.parse().expect("an address"))), &origins, &settings).link(crate::model::ImageId::random());
+        link.split("/images/").next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn links_name_a_host_that_the_users_browser_knows() {
+        let local = "127.0.0.1:1";
+        assert_eq!(base(&[("host", "192.168.1.5:5643")], local, None), "http://192.168.1.5:5643");
+        assert_eq!(base(&[("host", "[::1]:5643")], local, None), "http://[::1]:5643");
+        assert_eq!(base(&[("host", "host.docker.internal:5643")], local, None), "http://localhost:5643");
+        assert_eq!(base(&[("host", "picgate:9999")], local, None), "http://localhost:5643");
+        assert_eq!(base(&[("host", "a.b/](http://evil")], local, None), "http://localhost:5643");
+        assert_eq!(base(&[("host", "picgate")], local, Some("https://img.example.com/x/")), "https://img.example.com/x");
+        assert_eq!(base(&[], local, None), "http://localhost:5643");
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let headers = [("host", "localhost:5643"), ("x-forwarded-host", "img.example.com"), ("x-forwarded-proto", "https")];
+        assert_eq!(base(&headers, "10.1.2.3:1", None), "https://img.example.com");
+        assert_eq!(base(&headers, "10.2.2.3:1", None), "http://localhost:5643");
+        let standard = [("host", "localhost"), ("forwarded", "for=1.2.3.4;host=\"pics.example.org\";proto=https, for=x")];
+        assert_eq!(base(&standard, "[::ffff:10.1.0.9]:1", None), "https://pics.example.org");
+    }
+}

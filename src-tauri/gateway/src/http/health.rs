@@ -1,0 +1,73 @@
+//! How the program is: for containers, scripts and people.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicUsize, Ordering},
+};
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::Started;
+use crate::jobs::MissingImages;
+
+/// Where in its life the program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all is there yet.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Finishing what runs.
+    Stopping,
+}
+
+/// Shared by all who know something about it.
+#[derive(Debug)]
+pub struct Health {
+    phase: AtomicU8,
+    missing: AtomicUsize,
+    started: Started,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { phase: AtomicU8::new(Phase::Starting as u8), missing: AtomicUsize::new(0), started: Started::now() }
+    }
+}
+
+impl Health {
+    /// Moves on.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+}
+
+impl MissingImages for Health {
+    fn missing(&self, count: usize) {
+        self.missing.store(count, Ordering::Relaxed);
+    }
+}
+
+/// `GET /health`: 200 with `ok` or `degraded` and reasons, 503 only while starting or stopping.
+pub async fn health(State(health): State<Arc<Health>>) -> Response {
+    let phase = health.phase.load(Ordering::Relaxed);
+    let mut reasons = Vec::new();
+    match health.missing.load(Ordering::Relaxed) {
+        0 => {}
+        count => reasons.push(format!("{count} images are not on disk though they should be")),
+    }
+    let (code, status) = match phase {
+        p if p == Phase::Starting as u8 => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        p if p == Phase::Stopping as u8 => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        _ if reasons.is_empty() => (StatusCode::OK, "ok"),
+        _ => (StatusCode::OK, "degraded"),
+    };
+    let body = json!({"status": status, "version": env!("CARGO_PKG_VERSION"), "uptime_seconds": health.started.elapsed().as_secs(), "reasons": reasons});
+    (code, Json(body)).into_response()
+}

@@ -1,0 +1,104 @@
+//! The endpoints that OpenAI's clients know.
+
+mod chat;
+mod images;
+mod models;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::DefaultBodyLimit,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+
+use super::{App, error::ApiError};
+use crate::relay::{Reply, images::REQUEST_MAX};
+
+/// Longest silence in the middle of a request's body.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+
+/// Everything under `/v1`.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/models", get(models::list))
+        .route("/models/{id}", get(models::one))
+        .route("/chat/completions", post(chat::completions))
+        .route("/images/generations", post(images::generations))
+        .route("/images/edits", post(images::edits))
+        // Bodies have limits of their own and are never held in memory.
+        .layer(DefaultBodyLimit::disable())
+        .fallback(super::error::not_found)
+        .method_not_allowed_fallback(super::error::wrong_method)
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Clients that forget to say what they send mean JSON.
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let media = media_type(headers);
+    if media.is_empty() || media == "application/json" || media.ends_with("+json") {
+        Ok(())
+    } else {
+        Err(ApiError::wrong_type("application/json"))
+    }
+}
+
+/// Refuses what is too large before the first byte of it is read.
+fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    match announced {
+        Some(length) if length > REQUEST_MAX => {
+            let limit = REQUEST_MAX / 1024 / 1024;
+            Err(ApiError::new(axum::http::StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {limit} MB")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The body's bytes; a client that falls silent counts as gone.
+fn body_stream(body: Body) -> impl Stream<Item = Result<Bytes, ()>> + Send {
+    stream::unfold(Some(body.into_data_stream()), |body| async move {
+        let mut body = body?;
+        match tokio::time::timeout(BODY_IDLE, body.next()).await {
+            Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(body))),
+            Ok(None) => None,
+            Ok(Some(Err(_))) | Err(_) => Some((Err(()), None)),
+        }
+    })
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Json(body) => {
+                let mut response = Response::new(Body::new(body.body()));
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+                response
+            }
+            Self::Events(events) => {
+                let events =
+                    stream::unfold(
+                        events,
+                        |mut events| async move { Some((Ok::<_, std::convert::Infallible>(events.recv().await?), events)) },
+                    );
+                let mut response = Response::new(Body::from_stream(events));
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                // nginx would hold events back.
+                headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+                response
+            }
+        }
+    }
+}

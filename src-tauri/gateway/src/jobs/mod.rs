@@ -1,0 +1,57 @@
+//! Background loops: each has one owner, one token that ends it, and is waited for at the end.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    library::{self, Library, Thumbnails},
+    model::{MediaType, Sha256},
+    store::Db,
+};
+
+/// Something that wants to hear how many images are missing.
+pub trait MissingImages: Send + Sync + 'static {
+    /// Images whose bytes should be on disk and are not.
+    fn missing(&self, count: usize);
+}
+
+/// How often times of last access are written.
+const ACCESS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Writes times of last access now and then; the last ones are written by whoever stops the program.
+pub async fn write_access_times(library: Library, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(ACCESS_INTERVAL)).await.is_some() {
+        if let Err(error) = library.access().flush(library.db()).await {
+            tracing::warn!(%error, "times of last access could not be written; they wait");
+        }
+    }
+}
+
+/// Compares disk and database once, after the start.
+pub async fn check_library(library: Library, report: Arc<impl MissingImages>, began: SystemTime, stop: CancellationToken) {
+    match stop.run_until_cancelled(library::reconcile(&library, began)).await {
+        Some(Ok(found)) => {
+            report.missing(found.missing);
+            if found != library::Reconciled::default() {
+                tracing::warn!(
+                    adopted = found.adopted,
+                    missing = found.missing,
+                    strange = found.strange,
+                    "disk and database did not agree"
+                );
+            }
+        }
+        Some(Err(error)) => tracing::error!(%error, "disk and database could not be compared"),
+        None => {}
+    }
+}
+
+/// Makes thumbnails as they are asked for.
+pub async fn make_thumbnails(thumbnails: Thumbnails, db: Db, orders: mpsc::Receiver<(Sha256, MediaType)>, stop: CancellationToken) {
+    stop.run_until_cancelled(thumbnails.work(db, orders)).await;
+}

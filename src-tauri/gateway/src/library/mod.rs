@@ -1,0 +1,132 @@
+//! Images as users think of them: a row, its bytes and its link, kept consistent. A link is given out only once all
+//! of it is on disk.
+
+mod access;
+mod intake;
+mod outgoing;
+mod reconcile;
+pub mod thumbnail;
+mod thumbnails;
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    model::{BlobRecord, ImageId, ImageRecord, NewImage, Origin, Thumbnail, now},
+    store::{self, Blob, Db, DbError, Files, Received},
+};
+
+pub use access::AccessLog;
+pub use intake::{Intake, Taken};
+pub use outgoing::{Assembled, ReadBody};
+pub use reconcile::{Reconciled, reconcile};
+pub use thumbnails::{ThumbnailState, Thumbnails};
+
+/// Why an image was not saved. Its bytes may still be at hand, so that it need not be lost.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// The disk said no.
+    #[error("the image cannot be stored: {0}")]
+    Disk(#[from] std::io::Error),
+    /// The database said no. The bytes are kept under their final name and adopted at the next start.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// An image that is safe.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// For the link.
+    pub id: ImageId,
+    /// Its bytes under their final name.
+    pub blob: Blob,
+}
+
+/// A handle; clones share everything.
+#[derive(Clone)]
+pub struct Library {
+    db: Db,
+    files: Files,
+    thumbnails: Thumbnails,
+    access: Arc<AccessLog>,
+}
+
+impl Library {
+    /// A library over an opened store.
+    pub fn new(db: Db, files: Files, thumbnails: Thumbnails) -> Self {
+        Self { db, files, thumbnails, access: Arc::default() }
+    }
+
+    /// Where bytes lie.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What is known.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Thumbnails and the queue of those to be made.
+    pub fn thumbnails(&self) -> &Thumbnails {
+        &self.thumbnails
+    }
+
+    /// Last-access times that wait to be written.
+    pub fn access(&self) -> &AccessLog {
+        &self.access
+    }
+
+    /// Saves an image: fsync, final name, fsync of the folder, row. Only then does it return, with an id that may go
+    /// into a link.
+    ///
+    /// # Errors
+    /// [`LibraryError`]; what was received is then still readable as long as `received` lives.
+    pub async fn save(&self, received: &Received, origin: Origin) -> Result<Saved, LibraryError> {
+        let started = Instant::now();
+        let (files, received) = (self.files.clone(), received.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            let size = thumbnail::pixel_size(&received.blob.path());
+            let blob = files.keep(&received.blob, received.sha256)?;
+            Ok::<_, std::io::Error>((received, size, blob))
+        });
+        let (received, size, blob) = kept.await.map_err(|e| LibraryError::Disk(std::io::Error::other(e)))??;
+        let record = BlobRecord {
+            sha256: received.sha256,
+            bytes: crate::model::Measured::len(&blob),
+            media_type: received.media_type,
+            size,
+            complete: received.complete,
+            thumbnail: Thumbnail::Pending,
+        };
+        let (sha256, media_type) = (record.sha256, record.media_type);
+        let image = NewImage { id: ImageId::random(), blob: record, origin, created_at: now() };
+        let source = image.origin.source.as_str();
+        let inserted = self.db.write(move |t| store::insert(t, &image)).await?;
+        self.thumbnails.ask(sha256, media_type);
+        let id = inserted.id();
+        tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
+        Ok(Saved { id, blob })
+    }
+
+    /// Looks an image up.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn find(&self, id: ImageId) -> Result<Option<ImageRecord>, DbError> {
+        match self.db.try_read(|c| store::find(c, id)) {
+            Some(result) => result,
+            None => self.db.read(move |c| store::find(c, id)).await,
+        }
+    }
+
+    /// The bytes of an image, whose last access is noted. `None` if there is no such image.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn open(&self, id: ImageId) -> Result<Option<(ImageRecord, Blob)>, DbError> {
+        let Some(record) = self.find(id).await? else { return Ok(None) };
+        self.access.note(id, now());
+        let blob = self.files.blob(record.blob.sha256, record.blob.bytes);
+        Ok(Some((record, blob)))
+    }
+}

@@ -1,0 +1,118 @@
+//! The queue of thumbnails to be made and where those lie that were. Making them is for the background.
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio::sync::{mpsc, watch};
+
+use super::thumbnail;
+use crate::{
+    model::{MediaType, Sha256, Thumbnail},
+    store::{Db, Files, pending_thumbnails, set_thumbnail},
+};
+
+/// Thumbnails that wait; beyond it they are found again at the next look through the database.
+const QUEUE: usize = 1024;
+
+/// Rows taken up in one look through the database.
+const PAGE: usize = 256;
+
+/// How a thumbnail stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ThumbnailState {
+    /// Here it is.
+    Made(PathBuf),
+    /// It will be made; ask again.
+    Pending,
+    /// The picture cannot be decoded.
+    Failed,
+}
+
+/// A handle; clones share the queue.
+#[derive(Clone)]
+pub struct Thumbnails {
+    files: Files,
+    queue: mpsc::Sender<(Sha256, MediaType)>,
+    /// Counts thumbnails that were tried, for those who wait.
+    tried: watch::Sender<u64>,
+}
+
+impl Thumbnails {
+    /// A queue and the end that [`Self::work`] takes from.
+    pub fn new(files: Files) -> (Self, mpsc::Receiver<(Sha256, MediaType)>) {
+        let (queue, orders) = mpsc::channel(QUEUE);
+        (Self { files, queue, tried: watch::Sender::new(0) }, orders)
+    }
+
+    /// Asks for a thumbnail; never waits.
+    pub fn ask(&self, sha256: Sha256, media_type: MediaType) {
+        // A full queue is no loss: the row says `pending`.
+        let _ = self.queue.try_send((sha256, media_type));
+    }
+
+    /// How the thumbnail of a blob stands; waits up to `patience` for one that is pending.
+    pub async fn get(&self, sha256: Sha256, known: Thumbnail, patience: Duration) -> ThumbnailState {
+        let path = self.files.thumbnail_path(sha256);
+        let mut tried = self.tried.subscribe();
+        let wait = async {
+            loop {
+                if tokio::fs::try_exists(&path).await.unwrap_or(false) {
+                    return ThumbnailState::Made(path.clone());
+                }
+                if known == Thumbnail::Failed || tried.changed().await.is_err() {
+                    return ThumbnailState::Failed;
+                }
+            }
+        };
+        tokio::time::timeout(patience, wait).await.unwrap_or(ThumbnailState::Pending)
+    }
+
+    /// Makes thumbnails until `orders` closes: one at a time, so that drawing always has a processor left.
+    pub async fn work(self, db: Db, mut orders: mpsc::Receiver<(Sha256, MediaType)>) {
+        loop {
+            let order = match orders.try_recv() {
+                Ok(order) => Some(order),
+                Err(mpsc::error::TryRecvError::Disconnected) => return,
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    self.left_over(&db).await;
+                    orders.recv().await
+                }
+            };
+            let Some((sha256, media_type)) = order else { return };
+            self.make(&db, sha256, media_type).await;
+        }
+    }
+
+    /// Those that an earlier run, or a full queue, left behind.
+    async fn left_over(&self, db: &Db) {
+        while let Ok(rows) = db.read(|c| pending_thumbnails(c, PAGE)).await {
+            if rows.is_empty() {
+                return;
+            }
+            for (sha256, media_type) in rows {
+                if !self.make(db, sha256, media_type).await {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes one; whether its state could be noted.
+    async fn make(&self, db: &Db, sha256: Sha256, media_type: MediaType) -> bool {
+        let files = self.files.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            if files.thumbnail_path(sha256).exists() {
+                return Ok(());
+            }
+            let jpeg = thumbnail::make(&files.blob_path(sha256), media_type).map_err(|e| e.to_string())?;
+            files.keep_thumbnail(sha256, &jpeg).map_err(|e| e.to_string())
+        });
+        let error = made.await.unwrap_or_else(|e| Err(e.to_string())).err();
+        let state = if error.is_none() { Thumbnail::Made } else { Thumbnail::Failed };
+        if let Some(error) = &error {
+            tracing::warn!(%sha256, error, "no thumbnail can be made; the image itself is safe");
+        }
+        let noted = db.write(move |t| set_thumbnail(t, sha256, state, error.as_deref())).await.is_ok();
+        self.tried.send_modify(|n| *n += 1);
+        noted
+    }
+}

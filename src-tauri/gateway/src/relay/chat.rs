@@ -1,0 +1,303 @@
+//! Chat completions: the conversation goes to the upstream with real image bytes, the answer comes back with links.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::mpsc;
+
+use super::{
+    CLIENT_QUEUE, Client, Relay, RelayError, Reply,
+    answer::{ANSWER_MAX, Keeper},
+    images::REQUEST_MAX,
+    receive::{Scanned, nonce, scan},
+};
+use crate::{
+    library::{Assembled, Intake, Taken},
+    model::{ImageId, Origin, Source},
+    rewrite::{
+        json::{Document, Kind},
+        request, response,
+        scan::{Nonce, ScanLimits},
+        sse::write_event,
+        stream::{ChatStream, Step, from_completion},
+    },
+    store::Blob,
+    upstream::{Answer, Brief, Call, Class, Endpoint, Payload, UpstreamError, refusal_in, takes_tools},
+};
+
+/// Silence in a stream after which a comment tells proxies and clients that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a client may leave its answer unread before it counts as gone. The picture is saved all the same.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Members of a request that models which draw do not take.
+const TOOLS: [&str; 5] = ["tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"];
+
+/// What is asked of the upstream, and what is known of it.
+struct Prepared {
+    call: Call,
+    origin: Origin,
+    model: Option<String>,
+}
+
+impl Relay {
+    /// Answers `POST /v1/chat/completions`.
+    ///
+    /// # Errors
+    /// [`RelayError`], as long as nothing has been answered.
+    pub async fn chat<E: Send>(&self, body: impl Stream<Item = Result<Bytes, E>> + Send, client: Client) -> Result<Reply, RelayError> {
+        let permit = self.permit()?;
+        let scanned = scan(body, self.library.files(), REQUEST_MAX).await?;
+        let prepared = self.prepare(&scanned).await?;
+        drop(scanned);
+        let relay = self.clone();
+        self.detached(async move {
+            let reply = relay.dispatch(prepared, client, permit).await;
+            if let Err(error) = &reply {
+                tracing::debug!(%error, "no answer");
+            }
+            reply
+        })
+        .await
+    }
+
+    async fn prepare(&self, scanned: &Scanned) -> Result<Prepared, RelayError> {
+        let document = &scanned.document;
+        let read = request::read_chat(document, scanned.known())?;
+        for index in &read.sent {
+            if let Some(Taken::Lost(error)) = scanned.intake.get(*index) {
+                return Err(error.into());
+            }
+        }
+        let (upstream, settings) = (self.upstream(), self.settings.snapshot());
+        let first = scanned.intake.references().len();
+        let mut numbers: HashMap<ImageId, usize> = HashMap::new();
+        let mut linked: Vec<(Blob, &'static str)> = Vec::new();
+        let mut made_from = Vec::new();
+        for id in read.linked {
+            // An id that is not in the library is somebody else's link: it stays as it is.
+            let Some((record, blob)) = self.library.open(id).await? else { continue };
+            if tokio::fs::metadata(blob.path()).await.is_err() {
+                tracing::warn!(image = %id, "an image of the conversation is not on disk; its link goes as text");
+                continue;
+            }
+            numbers.insert(id, first + linked.len());
+            linked.push((blob, record.blob.media_type.mime()));
+            made_from.push(id);
+        }
+        let mut inputs: Vec<Blob> = linked.iter().map(|(blob, _)| blob.clone()).collect();
+        for received in read.sent.iter().filter_map(|index| scanned.intake.image(*index)) {
+            if settings.keep_uploads
+                && let Some(id) = self.keep_upload(received).await
+            {
+                made_from.push(id);
+            }
+            inputs.push(received.blob.clone());
+        }
+        let without: &[&str] = if takes_tools(upstream.model()) { &[] } else { &TOOLS };
+        let wanted = request::Wanted { linked: &numbers, model: Some(upstream.model()), without };
+        let text = request::chat(document, scanned.known(), &wanted);
+        let body = Assembled::new(scanned.assemble(&text, &linked));
+        let model = document.string_at(document.root(), "model").map(|m| m.into_owned()).filter(|m| !m.is_empty());
+        let stream = document.root().get("stream").is_some_and(|n| matches!(n.kind, Kind::Bool(true)));
+        let source = if inputs.is_empty() { Source::Generated } else { Source::Edited };
+        let origin = Origin {
+            prompt: Some(read.prompt.clone()).filter(|p| !p.is_empty()),
+            model: model.clone(),
+            upstream: Some(upstream.name().to_owned()),
+            upstream_model: Some(upstream.model().to_owned()),
+            made_from,
+            ..Origin::bare(source)
+        };
+        let brief = Brief { prompt: read.prompt, inputs, count: 1, ..Brief::default() };
+        let call = Call { endpoint: Endpoint::Chat, payload: json_payload(body), stream, brief };
+        let model = model.or_else(|| Some(settings.gateway_model.clone()));
+        Ok(Prepared { call, origin, model })
+    }
+
+    async fn dispatch(&self, prepared: Prepared, client: Client, permit: tokio::sync::OwnedSemaphorePermit) -> Result<Reply, RelayError> {
+        let Prepared { call, origin, model } = prepared;
+        let wants_stream = call.stream;
+        let keeper = Keeper::new(self.library.clone(), origin, client.links);
+        let answer = self.upstream().send(call).await?;
+        if !answer.is_stream {
+            let reply = self.whole(answer, keeper, model, wants_stream).await;
+            drop(permit);
+            return reply;
+        }
+        if !wants_stream {
+            return Err(UpstreamError::new(Class::BadAnswer, "the upstream answered with a stream to a request for a whole answer").into());
+        }
+        let nonce = nonce().ok_or(RelayError::Panicked)?;
+        let (sender, receiver) = mpsc::channel(CLIENT_QUEUE);
+        let pump = Pump {
+            machine: ChatStream::new(nonce, ScanLimits::default(), model),
+            intake: Intake::new(self.library.files().clone()),
+            nonce,
+            keeper,
+            client: ToClient { sender, gone: false },
+        };
+        let span = tracing::Span::current();
+        self.jobs.spawn(tracing::Instrument::instrument(
+            async move {
+                pump.run(answer).await;
+                drop(permit);
+            },
+            span,
+        ));
+        Ok(Reply::Events(receiver))
+    }
+
+    /// A whole answer of JSON, for either kind of request.
+    async fn whole(&self, answer: Answer, mut keeper: Keeper, model: Option<String>, wants_stream: bool) -> Result<Reply, RelayError> {
+        let scanned = scan(answer.body, self.library.files(), ANSWER_MAX).await.map_err(bad_answer)?;
+        if let Some(error) = refusal(&scanned.document) {
+            return Err(error.into());
+        }
+        for index in 0..scanned.intake.references().len() {
+            keeper.keep(index, &scanned.intake, None).await;
+        }
+        let mut text = response::chat(&scanned.document, scanned.known(), model.as_deref());
+        if wants_stream {
+            text = from_completion(&Document::parse(text, ScanLimits::default().depth)?);
+        }
+        let body = Assembled::new(keeper.linked(&text, scanned.nonce, &scanned.intake));
+        if !wants_stream {
+            return Ok(Reply::Json(body));
+        }
+        let (sender, receiver) = mpsc::channel(CLIENT_QUEUE);
+        self.jobs.spawn(async move { ToClient { sender, gone: false }.send_all(&body).await });
+        Ok(Reply::Events(receiver))
+    }
+
+    /// Keeps a picture that the user sent. That this fails is no reason not to draw.
+    pub(super) async fn keep_upload(&self, received: &crate::store::Received) -> Option<ImageId> {
+        match self.library.save(received, Origin::bare(Source::Uploaded)).await {
+            Ok(saved) => Some(saved.id),
+            Err(error) => {
+                tracing::warn!(%error, "a picture that the user sent could not be kept");
+                None
+            }
+        }
+    }
+}
+
+/// A body of JSON that can be sent more than once.
+pub(super) fn json_payload(body: Assembled) -> Payload {
+    payload("application/json".into(), body)
+}
+
+/// A body that can be sent more than once.
+pub(super) fn payload(content_type: String, body: Assembled) -> Payload {
+    Payload { content_type, make: Box::new(move || http_body_util::BodyExt::boxed(body.body())) }
+}
+
+/// What a broken answer is for the client. A failure that the upstream itself told of keeps its class.
+pub(super) fn bad_answer(error: super::receive::ScanBodyError<UpstreamError>) -> RelayError {
+    use super::receive::ScanBodyError as E;
+    RelayError::Upstream(match error {
+        E::Body(error) => error,
+        E::Json(_) => UpstreamError::new(Class::BadAnswer, "the upstream's answer is no valid JSON"),
+        other => UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {other}")),
+    })
+}
+
+/// The refusal in an answer whose status says success.
+pub(super) fn refusal(document: &Document) -> Option<UpstreamError> {
+    document.root().get("error")?;
+    refusal_in(&serde_json::from_slice(document.text()).ok()?)
+}
+
+/// A streamed answer on its way: upstream to client, pictures to the library.
+struct Pump {
+    machine: ChatStream,
+    intake: Intake,
+    nonce: Nonce,
+    keeper: Keeper,
+    client: ToClient,
+}
+
+impl Pump {
+    async fn run(mut self, mut answer: Answer) {
+        let mut seen = 0u64;
+        let failure = loop {
+            let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
+                Err(_silence) => {
+                    self.client.send(Bytes::from_static(b": keep-alive\n\n")).await;
+                    continue;
+                }
+                Ok(None) => break None,
+                Ok(Some(Err(error))) => break Some(error),
+                Ok(Some(Ok(chunk))) => chunk,
+            };
+            seen += chunk.len() as u64;
+            let steps = match self.machine.feed(&chunk) {
+                _ if seen > ANSWER_MAX => break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")),
+                Ok(steps) => steps,
+                Err(error) => break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}"))),
+            };
+            self.perform(steps).await;
+        };
+        let rest = self.machine.finish(failure.is_none());
+        self.perform(rest).await;
+        if let Some(error) = failure {
+            tracing::warn!(%error, saved = self.keeper.received(), "the upstream's stream broke off");
+            let event = serde_json::json!({"error": {"message": error.message, "type": "upstream_error", "code": error.class.code(), "param": null}});
+            self.client.send(write_event(&[], event.to_string().as_bytes()).into()).await;
+        }
+        tracing::info!(
+            images = self.keeper.received(),
+            ms = self.keeper.started.elapsed().as_millis() as u64,
+            client_gone = self.client.gone,
+            "chat answered"
+        );
+    }
+
+    async fn perform(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Blob(event) => {
+                    if let Some(index) = self.intake.take(event).await {
+                        self.keeper.keep(index, &self.intake, None).await;
+                    }
+                }
+                Step::Send(text) => {
+                    let body = Assembled::new(self.keeper.linked(&text, self.nonce, &self.intake));
+                    self.client.send_all(&body).await;
+                }
+            }
+        }
+    }
+}
+
+/// The client's end of a stream. Once it is gone, everything goes on without it.
+struct ToClient {
+    sender: mpsc::Sender<Bytes>,
+    gone: bool,
+}
+
+impl ToClient {
+    async fn send(&mut self, bytes: Bytes) {
+        if !self.gone && !bytes.is_empty() {
+            self.gone = self.sender.send_timeout(bytes, STALLED).await.is_err();
+        }
+    }
+
+    async fn send_all(&mut self, body: &Assembled) {
+        let mut reading = body.body();
+        while !self.gone
+            && let Some(frame) = http_body_util::BodyExt::frame(&mut reading).await
+        {
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(bytes)) => self.send(bytes).await,
+                Ok(Err(_)) => {}
+                Err(error) => {
+                    tracing::error!(%error, "an answer could not be read back from disk");
+                    return;
+                }
+            }
+        }
+    }
+}

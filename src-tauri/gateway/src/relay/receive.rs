@@ -1,0 +1,123 @@
+//! Takes a whole body of JSON apart as it arrives, from a client or from an upstream.
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, pin_mut};
+
+use super::RelayError;
+use crate::library::Taken;
+use crate::{
+    library::Intake,
+    rewrite::{
+        expand::{Piece, expand},
+        json::{Document, JsonError},
+        response::Known,
+        scan::{Nonce, ScanError, ScanLimits, Scanner},
+    },
+    store::{Blob, Files},
+};
+
+/// A body taken apart.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The skeleton.
+    pub document: Document,
+    /// What its references begin with.
+    pub nonce: Nonce,
+    /// What its references stand for.
+    pub intake: Intake,
+}
+
+/// Why a body could not be taken apart.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanBodyError<E> {
+    /// The body broke off.
+    #[error("the body broke off")]
+    Body(E),
+    /// Beyond a limit of its own kind.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Longer than allowed.
+    #[error("the body is larger than {0} MB")]
+    TooLong(u64),
+    /// No JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The system has no random numbers.
+    #[error("no random numbers are to be had")]
+    Random,
+}
+
+impl<E> From<ScanBodyError<E>> for RelayError {
+    /// For a body that a client sent.
+    fn from(error: ScanBodyError<E>) -> Self {
+        match error {
+            ScanBodyError::Body(_) => Self::CutOff,
+            ScanBodyError::Scan(error) => error.into(),
+            ScanBodyError::TooLong(_) => Self::TooLarge(error.to_string()),
+            ScanBodyError::Json(error) => error.into(),
+            ScanBodyError::Random => Self::Panicked,
+        }
+    }
+}
+
+/// A fresh nonce for one body.
+pub fn nonce() -> Option<Nonce> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(Nonce(bytes))
+}
+
+/// Reads `body` to its end, at most `longest` bytes; images go to files as they arrive.
+///
+/// # Errors
+/// [`ScanBodyError`]; files are gone then.
+pub async fn scan<E>(body: impl Stream<Item = Result<Bytes, E>>, files: &Files, longest: u64) -> Result<Scanned, ScanBodyError<E>> {
+    pin_mut!(body);
+    let limits = ScanLimits::default();
+    let nonce = nonce().ok_or(ScanBodyError::Random)?;
+    let (mut scanner, mut intake) = (Scanner::new(nonce, limits), Intake::new(files.clone()));
+    let (mut events, mut seen) = (Vec::new(), 0u64);
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(ScanBodyError::Body)?;
+        seen += chunk.len() as u64;
+        if seen > longest {
+            return Err(ScanBodyError::TooLong(longest / 1024 / 1024));
+        }
+        scanner.feed(&chunk, &mut events)?;
+        for event in events.drain(..) {
+            intake.take(event).await;
+        }
+    }
+    let skeleton = scanner.finish(&mut events);
+    for event in events.drain(..) {
+        intake.take(event).await;
+    }
+    Ok(Scanned { document: Document::parse(skeleton, limits.depth)?, nonce, intake })
+}
+
+impl Scanned {
+    /// What the references are, for shaping.
+    pub fn known(&self) -> Known<'_> {
+        Known { nonce: self.nonce, references: self.intake.references() }
+    }
+
+    /// Writes `text` out: verbatim runs as they were written, images as data URLs. References from
+    /// `self.intake.references().len()` on stand for `linked`.
+    pub fn assemble(&self, text: &[u8], linked: &[(Blob, &'static str)]) -> Vec<Piece<Blob>> {
+        let own = self.intake.references().len();
+        expand(text, self.nonce, |index| match self.intake.get(index) {
+            Some(Taken::Image(received)) => data_url(received.blob.clone(), received.media_type.mime()),
+            Some(Taken::Verbatim(verbatim)) => vec![Piece::Raw(verbatim.0.clone())],
+            Some(Taken::Lost(_)) => Vec::new(),
+            None => match index.checked_sub(own).and_then(|at| linked.get(at)) {
+                Some((blob, mime)) => data_url(blob.clone(), mime),
+                None => Vec::new(),
+            },
+        })
+    }
+}
+
+/// `data:{mime};base64,…`
+pub fn data_url(blob: Blob, mime: &str) -> Vec<Piece<Blob>> {
+    vec![Piece::Text(format!("data:{mime};base64,").into_bytes()), Piece::Base64(blob)]
+}

@@ -1,0 +1,90 @@
+//! The table of blobs.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, Row, Transaction, params};
+
+use crate::model::{BlobRecord, MediaType, Millis, PixelSize, Sha256, Thumbnail};
+
+/// Columns that [`read`] expects, in order, of a table called `b`.
+pub const COLUMNS: &str = "b.sha256, b.bytes, b.media_type, b.width, b.height, b.complete, b.thumbnail";
+
+/// Reads [`COLUMNS`] beginning at column `at`.
+pub fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<BlobRecord> {
+    let media: String = row.get(at + 2)?;
+    let thumbnail: String = row.get(at + 6)?;
+    let size = row.get::<_, Option<u32>>(at + 3)?.zip(row.get::<_, Option<u32>>(at + 4)?);
+    Ok(BlobRecord {
+        sha256: Sha256(row.get(at)?),
+        bytes: row.get::<_, i64>(at + 1)? as u64,
+        media_type: MediaType::from_mime(&media).ok_or_else(|| unknown(at + 2, &media))?,
+        size: size.map(|(width, height)| PixelSize { width, height }),
+        complete: row.get(at + 5)?,
+        thumbnail: Thumbnail::parse(&thumbnail).ok_or_else(|| unknown(at + 6, &thumbnail))?,
+    })
+}
+
+/// A word in the database that this version does not know.
+pub fn unknown(column: usize, word: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, format!("unknown word '{word}'").into())
+}
+
+/// Makes sure that the blob has a row.
+pub fn put(transaction: &Transaction<'_>, blob: &BlobRecord, now: Millis) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "insert into blobs (sha256, bytes, media_type, width, height, complete, thumbnail, created_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             on conflict (sha256) do update set state = 'present'",
+        )?
+        .execute(params![
+            blob.sha256.0,
+            blob.bytes as i64,
+            blob.media_type.mime(),
+            blob.size.map(|s| s.width),
+            blob.size.map(|s| s.height),
+            blob.complete,
+            blob.thumbnail.as_str(),
+            now,
+        ])?;
+    Ok(())
+}
+
+/// Digests of all blobs that should be on disk.
+pub fn present_digests(connection: &Connection) -> rusqlite::Result<HashSet<Sha256>> {
+    let mut statement = connection.prepare_cached("select sha256 from blobs where state = 'present'")?;
+    statement.query_map([], |row| row.get(0).map(Sha256))?.collect()
+}
+
+/// Notes that a blob should be on disk and is not.
+pub fn mark_missing(transaction: &Transaction<'_>, sha256: Sha256) -> rusqlite::Result<()> {
+    transaction.prepare_cached("update blobs set state = 'missing' where sha256 = ?1")?.execute([sha256.0])?;
+    Ok(())
+}
+
+/// Notes that a blob that has a row is on disk; `false` if it has none.
+pub fn mark_present(transaction: &Transaction<'_>, sha256: Sha256) -> rusqlite::Result<bool> {
+    transaction.prepare_cached("update blobs set state = 'present' where sha256 = ?1")?.execute([sha256.0]).map(|n| n > 0)
+}
+
+/// Notes how making the thumbnail went.
+pub fn set_thumbnail(transaction: &Transaction<'_>, sha256: Sha256, state: Thumbnail, error: Option<&str>) -> rusqlite::Result<()> {
+    transaction.prepare_cached("update blobs set thumbnail = ?2, thumbnail_error = ?3 where sha256 = ?1")?.execute(params![
+        sha256.0,
+        state.as_str(),
+        error
+    ])?;
+    Ok(())
+}
+
+/// Blobs on disk that nobody has tried to make a thumbnail of, the newest first, at most `limit`.
+pub fn pending_thumbnails(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<(Sha256, MediaType)>> {
+    let mut statement = connection.prepare_cached(
+        "select sha256, media_type from blobs where thumbnail = 'pending' and state = 'present' order by created_at desc limit ?1",
+    )?;
+    let row = |row: &Row<'_>| {
+        let media: String = row.get(1)?;
+        Ok((Sha256(row.get(0)?), MediaType::from_mime(&media).ok_or_else(|| unknown(1, &media))?))
+    };
+    statement.query_map([limit as i64], row)?.collect()
+}

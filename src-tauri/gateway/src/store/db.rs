@@ -1,0 +1,348 @@
+//! The database: one connection that writes, a few that read, migrations at start. Which statements run is not its
+//! business.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite_migration::{M, Migrations};
+use tokio::sync::{mpsc, oneshot};
+
+/// Reading connections, and so reads at once.
+const READERS: usize = 4;
+
+/// Writes that wait for the writer; beyond it, callers wait.
+const WRITE_QUEUE: usize = 256;
+
+/// Writes that share one commit, and so one fsync, when they come at the same time.
+const WRITES_PER_COMMIT: usize = 64;
+
+/// How long another process may hold the database before we give up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Backups made before a migration that are kept.
+const BACKUPS_KEPT: usize = 5;
+
+/// All migrations, in order; append only.
+const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/0001_library.sql")];
+
+/// What can go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The file is of a newer version of this program.
+    #[error("the database {path} was written by a newer version of PicGate (schema {found}, this one knows {known}); install that version or restore a backup from {backups}", path = path.display(), backups = backups.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// Ours.
+        known: usize,
+        /// Where backups lie.
+        backups: PathBuf,
+    },
+    /// The file is a database of the Python program.
+    #[error("{} is a database of the Python program and is never changed", .0.display())]
+    Python(PathBuf),
+    /// A migration failed; the database is as it was.
+    #[error("the database cannot be brought up to date")]
+    Migration(#[from] rusqlite_migration::Error),
+    /// SQLite said no.
+    #[error("the database failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The transaction that held this write was not committed.
+    #[error("the database did not commit: {0}")]
+    Commit(String),
+    /// The writing thread could not be started.
+    #[error("the database's thread cannot be started")]
+    Thread(#[source] std::io::Error),
+    /// The backup before a migration could not be written.
+    #[error("the database cannot be backed up before its migration")]
+    Backup(#[source] std::io::Error),
+    /// The writer is gone: the program is stopping.
+    #[error("the database is closed")]
+    Closed,
+}
+
+type Job = Box<dyn FnOnce(&Transaction<'_>) -> Answer + Send>;
+/// Told whether the commit succeeded.
+type Answer = Box<dyn FnOnce(Result<(), DbError>) + Send>;
+
+enum Order {
+    Write(Job),
+    Close,
+}
+
+/// A handle; clones share the connections.
+#[derive(Clone)]
+pub struct Db {
+    writer: mpsc::Sender<Order>,
+    readers: Arc<Readers>,
+    thread: Arc<Mutex<Option<thread::JoinHandle<()>>>>,
+}
+
+#[derive(Default)]
+struct Readers {
+    free: Mutex<Vec<Connection>>,
+    returned: Condvar,
+}
+
+impl Db {
+    /// Opens the file, creating and migrating it as needed. Before a migration of an existing file a copy is put
+    /// into `backups`.
+    ///
+    /// # Errors
+    /// [`DbError`]; nothing has been changed then.
+    pub fn open(path: &Path, backups: &Path) -> Result<Self, DbError> {
+        if is_python(path) {
+            return Err(DbError::Python(path.to_owned()));
+        }
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        migrate(&mut connection, path, backups)?;
+        let readers = Arc::new(Readers::default());
+        for _ in 0..READERS {
+            readers.give_back(connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
+        }
+        let (writer, jobs) = mpsc::channel(WRITE_QUEUE);
+        let thread = thread::Builder::new().name("db-writer".into()).spawn(move || write_all(connection, jobs)).map_err(DbError::Thread)?;
+        Ok(Self { writer, readers, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Runs `job` in a transaction and returns once it is on disk. Writes that come together share a commit.
+    ///
+    /// # Errors
+    /// What `job` answers, after which nothing of it is kept, or why the commit failed.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |transaction| {
+            let result = in_savepoint(transaction, job);
+            Box::new(move |committed| {
+                let _ = sender.send(committed.and_then(|()| result.map_err(DbError::Sqlite)));
+            })
+        });
+        self.writer.send(Order::Write(job)).await.map_err(|_| DbError::Closed)?;
+        receiver.await.map_err(|_| DbError::Closed)?
+    }
+
+    /// Runs `job` on a reading connection, off the async threads.
+    ///
+    /// # Errors
+    /// What `job` answers.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let readers = self.readers.clone();
+        tokio::task::spawn_blocking(move || {
+            let connection = readers.take();
+            let result = job(&connection).map_err(DbError::Sqlite);
+            readers.give_back(connection);
+            result
+        })
+        .await
+        .map_err(|_| DbError::Closed)?
+    }
+
+    /// Like [`Self::read`] but on the calling thread and only if a connection is free: for look-ups by primary key
+    /// that take microseconds. `None` means: use [`Self::read`].
+    pub fn try_read<T>(&self, job: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<Result<T, DbError>> {
+        let connection = self.readers.lock().pop()?;
+        let result = job(&connection).map_err(DbError::Sqlite);
+        self.readers.give_back(connection);
+        Some(result)
+    }
+
+    /// Waits for queued writes, folds the log into the database file and closes it. Writes through other handles
+    /// fail from now on.
+    pub async fn close(self) {
+        let _ = self.writer.send(Order::Close).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl Readers {
+    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Connection {
+        let mut free = self.lock();
+        loop {
+            match free.pop() {
+                Some(connection) => return connection,
+                None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn give_back(&self, connection: Connection) {
+        self.lock().push(connection);
+        self.returned.notify_one();
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // WAL with NORMAL loses committed rows when the power fails; a link must not.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Whether a file is the database of the Python program: told by a table that only it has.
+pub fn is_python(path: &Path) -> bool {
+    let python = || -> rusqlite::Result<bool> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection
+            .query_row("select count(*) from pragma_table_info('images') where name = 'has_r2_copy'", [], |row| row.get::<_, i64>(0))
+            .map(|n| n > 0)
+    };
+    path.exists() && python().unwrap_or(false)
+}
+
+fn migrate(connection: &mut Connection, path: &Path, backups: &Path) -> Result<(), DbError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found as usize > MIGRATIONS.len() {
+        return Err(DbError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len(), backups: backups.to_owned() });
+    }
+    if found > 0 && (found as usize) < MIGRATIONS.len() {
+        back_up(connection, backups, found)?;
+    }
+    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(connection)?;
+    Ok(())
+}
+
+/// Writes a compact copy `schema-{version}-{time}.sqlite3` and forgets the oldest beyond [`BACKUPS_KEPT`].
+fn back_up(connection: &Connection, backups: &Path, version: i64) -> Result<(), DbError> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis());
+    let target = backups.join(format!("schema-{version}-{now}.sqlite3"));
+    connection.execute("vacuum into ?1", [target.to_string_lossy().as_ref()])?;
+    let mut old: Vec<_> = std::fs::read_dir(backups).map_err(DbError::Backup)?.flatten().map(|entry| entry.path()).collect();
+    old.retain(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("schema-")));
+    old.sort_by_key(|p| p.metadata().and_then(|m| m.modified()).ok());
+    for path in old.iter().rev().skip(BACKUPS_KEPT) {
+        std::fs::remove_file(path).map_err(DbError::Backup)?;
+    }
+    Ok(())
+}
+
+fn in_savepoint<T>(transaction: &Transaction<'_>, job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    transaction.execute_batch("savepoint job")?;
+    let result = job(transaction);
+    transaction.execute_batch(if result.is_ok() { "release job" } else { "rollback to job; release job" })?;
+    result
+}
+
+fn write_all(mut connection: Connection, mut orders: mpsc::Receiver<Order>) {
+    let mut open = true;
+    while open {
+        let Some(first) = orders.blocking_recv() else { break };
+        let mut jobs = Vec::new();
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Write(job) => jobs.push(job),
+                Order::Close => open = false,
+            }
+            next = if open && jobs.len() < WRITES_PER_COMMIT { orders.try_recv().ok() } else { None };
+        }
+        write_together(&mut connection, jobs);
+    }
+    if let Err(error) = connection.execute_batch("pragma optimize; pragma wal_checkpoint(truncate);") {
+        tracing::warn!(%error, "the database log could not be folded in; it will be at the next start");
+    }
+}
+
+fn write_together(connection: &mut Connection, jobs: Vec<Job>) {
+    if jobs.is_empty() {
+        return;
+    }
+    let mut answers = Vec::with_capacity(jobs.len());
+    let result = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).and_then(|transaction| {
+        for job in jobs {
+            answers.push(job(&transaction));
+        }
+        transaction.commit()
+    });
+    match result {
+        Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),
+        Err(error) => {
+            // Jobs that never ran are dropped, which their callers see as closed; those that ran hear why.
+            let message = error.to_string();
+            for answer in answers {
+                answer(Err(DbError::Commit(message.clone())));
+            }
+            tracing::error!(%error, "a write to the database failed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[tokio::test]
+    async fn writes_that_fail_leave_the_others_alone() {
+        let dir = folder();
+        let db = Db::open(&dir.path().join("a.sqlite3"), dir.path()).expect("opens");
+        let put = |key: &'static str, sql: &'static str| db.write(move |t| t.execute(sql, [key]));
+        let good = "insert into meta (key, value) values (?1, 'x')";
+        let (a, b, c) = tokio::join!(put("a", good), put("b", "insert into nothing values (?1)"), put("c", good));
+        assert!(a.is_ok() && b.is_err() && c.is_ok());
+        let count = db.read(|c| c.query_row("select count(*) from meta", [], |r| r.get::<_, i64>(0))).await;
+        assert_eq!(count.expect("reads"), 2);
+        db.clone().close().await;
+        assert!(matches!(put("d", good).await, Err(DbError::Closed)));
+        assert!(!dir.path().join("a.sqlite3-wal").metadata().is_ok_and(|m| m.len() > 0), "the log was folded in");
+    }
+
+    #[test]
+    fn a_newer_schema_and_a_python_database_are_refused_untouched() {
+        let dir = folder();
+        let path = dir.path().join("new.sqlite3");
+        Connection::open(&path).and_then(|c| c.pragma_update(None, "user_version", 99)).expect("made");
+        assert!(matches!(Db::open(&path, dir.path()), Err(DbError::Newer { found: 99, .. })));
+        let path = dir.path().join("python.db");
+        Connection::open(&path).and_then(|c| c.execute_batch("create table images (image_id text, has_r2_copy boolean)")).expect("made");
+        let before = std::fs::read(&path).expect("read");
+        assert!(matches!(Db::open(&path, dir.path()), Err(DbError::Python(_))));
+        assert_eq!(std::fs::read(&path).expect("read"), before);
+    }
+
+    #[test]
+    fn a_backup_is_a_whole_database_and_old_ones_go() {
+        let dir = folder();
+        let connection = Connection::open_in_memory().expect("opens");
+        connection.execute_batch("create table t (x); insert into t values (1)").expect("fills");
+        for version in 1..=BACKUPS_KEPT as i64 + 2 {
+            back_up(&connection, dir.path(), version).expect("backs up");
+        }
+        let kept: Vec<_> = std::fs::read_dir(dir.path()).expect("lists").flatten().collect();
+        assert_eq!(kept.len(), BACKUPS_KEPT);
+        let copy = Connection::open(kept[0].path()).expect("opens");
+        assert_eq!(copy.query_row("select x from t", [], |r| r.get::<_, i64>(0)), Ok(1));
+    }
+
+    #[test]
+    fn migrations_are_valid() {
+        Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).validate().expect("valid");
+    }
+}

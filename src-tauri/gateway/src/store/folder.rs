@@ -1,0 +1,195 @@
+//! The data folder: where everything of ours lies, that it can be written, that nobody else uses it, and that it is
+//! the folder it was.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Where things lie. Everything of ours is below a folder called `store`, so that it never collides with the layout
+/// of the Python program (`db/`, `images/`, `thumbnails/`).
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// `{data}/store`: secrets, backups, lock, and the rest unless it was moved.
+    pub root: PathBuf,
+    /// The database file.
+    pub database: PathBuf,
+    /// Blobs, thumbnails, temporary and quarantined files.
+    pub files: PathBuf,
+}
+
+/// An opened data folder, locked against other processes for as long as this value lives.
+#[derive(Debug)]
+pub struct Folder {
+    /// Where things lie.
+    pub layout: Layout,
+    _lock: File,
+}
+
+/// Why the data folder cannot be used. The texts say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// No permission.
+    #[error("the data folder {} cannot be written: {source}\n  remedy: {remedy}", path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// A command that mends it.
+        remedy: String,
+    },
+    /// Another process holds the lock.
+    #[error("another PicGate is already running on {}; stop it first, or give this one a folder of its own with --data-dir", .0.display())]
+    InUse(PathBuf),
+    /// The database knows another folder than this one: a mount is missing, or files were moved.
+    #[error("{} does not hold the images that the database belongs to (its mark is missing or another)\n  remedy: mount or move the right folder there; to accept it as it is, put {expected} into {}", files.display(), files.join("install-id").display())]
+    NotOurs {
+        /// The folder of images.
+        files: PathBuf,
+        /// The mark that the database expects.
+        expected: String,
+    },
+}
+
+impl Layout {
+    /// The layout below `data`, with the database or the images elsewhere if they were moved.
+    pub fn new(data: &Path, database: Option<PathBuf>, images: Option<PathBuf>) -> Self {
+        let root = data.join("store");
+        Self {
+            database: database.unwrap_or_else(|| root.join("picgate.sqlite3")),
+            files: images.map_or_else(|| root.clone(), |images| images.join("store")),
+            root,
+        }
+    }
+
+    /// Copies of the database.
+    pub fn backups(&self) -> PathBuf {
+        self.root.join("backups")
+    }
+
+    /// Keys.
+    pub fn secrets(&self) -> PathBuf {
+        self.root.join("secrets.json")
+    }
+}
+
+impl Folder {
+    /// Creates what is missing, checks that it can be written, and takes the lock.
+    ///
+    /// # Errors
+    /// [`FolderError`], whose text names the remedy.
+    pub fn open(layout: Layout) -> Result<Self, FolderError> {
+        create_private(&layout.root)?;
+        for folder in ["blobs", "thumbs", "tmp", "quarantine"] {
+            create_private(&layout.files.join(folder))?;
+        }
+        create_private(&layout.backups())?;
+        if let Some(parent) = layout.database.parent() {
+            create_private(parent)?;
+        }
+        probe(&layout.files.join("tmp"))?;
+        let path = layout.root.join("lock");
+        let lock = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| not_writable(&layout.root, e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { layout, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(FolderError::InUse(layout.root)),
+            Err(TryLockError::Error(error)) => Err(not_writable(&layout.root, error)),
+        }
+    }
+
+    /// Compares the mark in the folder of images with the one that the database knows. An empty mount must not be
+    /// mistaken for "all images were deleted". Returns the mark that the database is to remember.
+    ///
+    /// # Errors
+    /// [`FolderError::NotOurs`] if they differ.
+    pub fn check_mark(&self, known: Option<String>) -> Result<String, FolderError> {
+        let files = &self.layout.files;
+        let path = files.join("install-id");
+        let found = fs::read_to_string(&path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        match (known, found) {
+            (Some(known), Some(found)) if known == found => Ok(known),
+            (Some(expected), _) => Err(FolderError::NotOurs { files: files.clone(), expected }),
+            (None, Some(found)) => Ok(found),
+            (None, None) => {
+                let mark = uuid::Uuid::new_v4().to_string();
+                let write = || -> io::Result<()> {
+                    let mut file = File::create(&path)?;
+                    file.write_all(mark.as_bytes())?;
+                    file.sync_all()?;
+                    sync_folder(files)
+                };
+                write().map_err(|e| not_writable(files, e))?;
+                Ok(mark)
+            }
+        }
+    }
+}
+
+fn create_private(path: &Path) -> Result<(), FolderError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|e| not_writable(path, e))
+}
+
+fn probe(folder: &Path) -> Result<(), FolderError> {
+    let path = folder.join(format!("probe-{}", std::process::id()));
+    fs::write(&path, b"x").and_then(|()| fs::remove_file(&path)).map_err(|e| not_writable(folder, e))
+}
+
+fn not_writable(path: &Path, source: io::Error) -> FolderError {
+    let mut existing = path;
+    while !existing.exists()
+        && let Some(parent) = existing.parent()
+    {
+        existing = parent;
+    }
+    FolderError::NotWritable { path: path.to_owned(), remedy: remedy(existing, &source), source }
+}
+
+#[cfg(unix)]
+fn remedy(path: &Path, error: &io::Error) -> String {
+    use std::os::unix::fs::MetadataExt;
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return "check the disk, or choose another folder with --data-dir".into();
+    }
+    // The owner of our own process, asked without unsafe code: that of a file only we can have made.
+    let own = fs::metadata("/proc/self").map_or_else(|_| "$(id -u):$(id -g)".into(), |m| format!("{}:{}", m.uid(), m.gid()));
+    format!("run as administrator: chown -R {own} {}", path.display())
+}
+
+#[cfg(not(unix))]
+fn remedy(path: &Path, _: &io::Error) -> String {
+    format!("give your account write permission on {}, or choose another folder with --data-dir", path.display())
+}
+
+/// Makes the names in a folder durable. Windows has no such thing; its renames are written through.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(path)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_folder_serves_one_process_and_keeps_its_mark() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let layout = Layout::new(dir.path(), None, None);
+        let folder = Folder::open(layout.clone()).expect("opens");
+        assert!(matches!(Folder::open(layout.clone()), Err(FolderError::InUse(_))));
+        let mark = folder.check_mark(None).expect("marks");
+        assert_eq!(folder.check_mark(Some(mark.clone())).expect("knows"), mark);
+        fs::remove_file(layout.files.join("install-id")).expect("removes");
+        assert!(matches!(folder.check_mark(Some(mark)), Err(FolderError::NotOurs { .. })));
+        drop(folder);
+        Folder::open(layout).expect("free again");
+    }
+}

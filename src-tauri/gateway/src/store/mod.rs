@@ -1,0 +1,24 @@
+//! Local truth: SQLite for what is known, plain files for bytes. Knows nothing of networks, buckets or HTTP.
+
+mod blobs;
+mod db;
+mod files;
+mod folder;
+mod images;
+mod meta;
+mod part;
+mod secrets;
+mod settings;
+mod upstreams;
+
+pub use blobs::{mark_missing, mark_present, pending_thumbnails, present_digests, set_thumbnail};
+pub use db::{Db, DbError, is_python};
+pub use files::{Blob, Files};
+pub use folder::{Folder, FolderError, Layout};
+pub use images::{Inserted, adopt, count, find, insert, newest, touch};
+pub use meta::{meta, set_meta};
+pub use part::{IMAGE_MAX, Part, PartError, Received, Verbatim};
+pub use secrets::{Secrets, SecretsError, SecretsFile};
+pub use settings::{load as load_settings, save as save_setting};
+
+pub use upstreams::{UpstreamRow, list as list_upstreams};

@@ -1,0 +1,91 @@
+//! What upstreams refuse with, sorted into classes that a person can act on.
+
+use std::time::Duration;
+
+/// What kind of failure it is, whatever the provider calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The quota of a period is used up.
+    QuotaExhausted,
+    /// Too many requests at a time.
+    RateLimited,
+    /// No money left.
+    Balance,
+    /// The upstream does not take our key.
+    Auth,
+    /// The prompt or the picture sent along was refused.
+    BlockedInput,
+    /// The picture was drawn and withheld.
+    BlockedOutput,
+    /// The upstream answered without a picture.
+    NoImage,
+    /// The upstream does not take a parameter.
+    BadParameter,
+    /// The upstream does not take so much.
+    TooLarge,
+    /// The upstream took too long.
+    Timeout,
+    /// The upstream failed.
+    Server,
+    /// The upstream cannot be reached, or the connection broke.
+    Connection,
+    /// The answer cannot be understood, or pictures in it are damaged.
+    BadAnswer,
+}
+
+impl Class {
+    /// The stable word for clients, `error.code` on `/v1`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::RateLimited => "rate_limited",
+            Self::Balance => "insufficient_balance",
+            Self::Auth => "upstream_auth",
+            Self::BlockedInput | Self::BlockedOutput => "content_blocked",
+            Self::NoImage => "no_image",
+            Self::BadParameter => "bad_parameter",
+            Self::TooLarge => "too_large",
+            Self::Timeout => "upstream_timeout",
+            Self::Server => "upstream_error",
+            Self::Connection => "upstream_unreachable",
+            Self::BadAnswer => "bad_upstream_answer",
+        }
+    }
+}
+
+/// A failed call.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct UpstreamError {
+    /// What kind.
+    pub class: Class,
+    /// The status that the upstream answered with, if it answered.
+    pub status: Option<u16>,
+    /// The upstream's own code, such as `moderation_blocked`.
+    pub code: Option<String>,
+    /// For a person; shortened, without keys.
+    pub message: String,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+    /// Whether it is certain that the upstream has not started.
+    pub not_started: bool,
+}
+
+impl UpstreamError {
+    /// A failure of which nothing more is known.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, status: None, code: None, message: message.into(), retry_after: None, not_started: false }
+    }
+
+    /// From the HTTP client. Addresses and keys do not show.
+    pub fn from_client(error: &reqwest::Error) -> Self {
+        if error.is_connect() {
+            let why = if error.is_timeout() { "in time" } else { "at all" };
+            return Self { not_started: true, ..Self::new(Class::Connection, format!("the upstream cannot be reached {why}")) };
+        }
+        if error.is_timeout() {
+            return Self::new(Class::Timeout, "the upstream did not answer in time");
+        }
+        Self::new(Class::Connection, "the connection to the upstream broke")
+    }
+}

@@ -1,0 +1,178 @@
+//! Reads the refusals of upstreams: JSON in several shapes, HTML pages of proxies, and success that is none.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::{Class, UpstreamError};
+
+/// Longest message of an upstream that is passed on, in characters.
+const MESSAGE_MAX: usize = 500;
+
+/// The failure that an answer with an error status tells of. `body` may be cut off.
+pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> UpstreamError {
+    let json: Option<Value> = serde_json::from_slice(body).ok();
+    let mut error = json.as_ref().and_then(refusal_in).unwrap_or_else(|| {
+        let message = match &json {
+            Some(Value::Object(o)) => o.get("message").or(o.get("detail")).and_then(Value::as_str).map(shorten),
+            _ => None,
+        };
+        UpstreamError::new(Class::Server, message.unwrap_or_else(|| format!("the upstream answered with status {status}")))
+    });
+    error.status = Some(status);
+    let by_status = match status {
+        401 | 403 => Some(Class::Auth),
+        402 => Some(Class::Balance),
+        408 | 504 | 524 => Some(Class::Timeout),
+        413 => Some(Class::TooLarge),
+        429 => Some(Class::RateLimited),
+        400..=499 => Some(Class::BadParameter),
+        _ => None,
+    };
+    if let (Class::Server, Some(class)) = (error.class, by_status) {
+        error.class = class;
+    }
+    error.retry_after = error.retry_after.or_else(|| retry_after?.trim().parse().ok().map(Duration::from_secs));
+    // A gateway in between may have cut off a job that runs on, so a 5xx proves nothing; a refusal does.
+    error.not_started = (400..500).contains(&status) && status != 408;
+    error
+}
+
+/// The refusal inside a JSON answer, also one with status 200: `{"error":{…}}` or `{"error":"…"}`.
+pub fn refusal_in(answer: &Value) -> Option<UpstreamError> {
+    let inner = match answer.get("error")? {
+        Value::Null => return None,
+        inner => inner,
+    };
+    let text = |key: &str| inner.get(key).and_then(Value::as_str);
+    let code = text("code").or(text("status")).or(text("type")).map(str::to_owned);
+    let message = text("message").or(inner.as_str()).unwrap_or("the upstream refused without saying why");
+    let everything = format!("{} {} {} {message}", text("code").unwrap_or(""), text("type").unwrap_or(""), text("status").unwrap_or(""));
+    let mut error = UpstreamError::new(classify(&everything.to_ascii_lowercase()), shorten(message));
+    error.code = code;
+    error.status = inner.get("code").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
+    error.retry_after = retry_delay(inner);
+    if is_daily_quota(inner) {
+        error.class = Class::QuotaExhausted;
+    }
+    Some(error)
+}
+
+fn classify(text: &str) -> Class {
+    const WORDS: [(Class, &[&str]); 8] = [
+        (Class::BlockedOutput, &["image_safety", "image_prohibited", "image_recitation"]),
+        (
+            Class::BlockedInput,
+            &[
+                "moderation_blocked",
+                "safety_violation",
+                "safety system",
+                "content_policy",
+                "prompt_blocked",
+                "prohibited_content",
+                "blocked by gemini",
+                "content_filter",
+            ],
+        ),
+        (Class::Balance, &["billing_hard_limit", "insufficient_user_quota", "insufficient balance", "余额不足", "spend_limit"]),
+        (Class::QuotaExhausted, &["insufficient_quota", "quota exceeded", "exceeded your current quota", "额度", "配额"]),
+        (Class::RateLimited, &["rate_limit", "resource_exhausted", "too many requests"]),
+        (Class::Auth, &["invalid_api_key", "unauthorized", "authentication", "permission_denied", "incorrect api key"]),
+        (Class::TooLarge, &["too large", "payload_too_large", "context_length_exceeded"]),
+        (
+            Class::BadParameter,
+            &[
+                "invalid_request_error",
+                "invalid_argument",
+                "unknown_parameter",
+                "invalid_image_file",
+                "convert_request_failed",
+                "unsupported",
+            ],
+        ),
+    ];
+    WORDS.iter().find(|(_, words)| words.iter().any(|word| text.contains(word))).map_or(Class::Server, |(class, _)| *class)
+}
+
+/// `RetryInfo.retryDelay`, such as `"17s"` (google.rpc).
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let delay = error.get("details")?.as_array()?.iter().find_map(|d| d.get("retryDelay")?.as_str())?;
+    delay.trim_end_matches('s').parse().ok().filter(|s: &f64| s.is_finite() && (0.0..1e7).contains(s)).map(Duration::from_secs_f64)
+}
+
+fn is_daily_quota(error: &Value) -> bool {
+    let details = error.get("details").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let violations = details.iter().filter_map(|d| d.get("violations")?.as_array()).flatten();
+    violations.filter_map(|v| v.get("quotaId")?.as_str()).any(|id| id.contains("PerDay"))
+}
+
+/// Shortened, on one line, without anything that looks like a key.
+fn shorten(message: &str) -> String {
+    let clean: Vec<String> =
+        message.split_whitespace().map(|word| if looks_secret(word) { "***".to_owned() } else { word.to_owned() }).collect();
+    let clean = clean.join(" ");
+    if clean.chars().count() <= MESSAGE_MAX {
+        return clean;
+    }
+    clean.chars().take(MESSAGE_MAX).chain("…".chars()).collect()
+}
+
+fn looks_secret(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let prefixed = ["sk-", "pg-", "AIza", "Bearer", "key=", "sk_"].iter().any(|p| word.contains(p));
+    let run = word.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max().unwrap_or(0);
+    let mixed = word.bytes().any(|b| b.is_ascii_digit()) && word.bytes().any(|b| b.is_ascii_alphabetic());
+    prefixed && word.len() > 8 || run >= 32 && mixed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sighted_refusal_finds_its_class() {
+        for (status, body, class) in [
+            (
+                400,
+                r#"{"error":{"message":"Your request was rejected by the safety system.","type":"image_generation_user_error","code":"moderation_blocked"}}"#,
+                Class::BlockedInput,
+            ),
+            (
+                429,
+                r#"{"error":{"message":"You exceeded your current quota..","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+                Class::QuotaExhausted,
+            ),
+            (
+                429,
+                r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"x","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},{"retryDelay":"17s"}]}}"#,
+                Class::QuotaExhausted,
+            ),
+            (429, r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"x"}}"#, Class::RateLimited),
+            (500, r#"{"error":{"code":500,"status":"INTERNAL","message":"Internal error encountered."}}"#, Class::Server),
+            (401, r#"{"error":{"message":"Incorrect API key provided: sk-abcdefghijkl"}}"#, Class::Auth),
+            (502, "<html>bad gateway</html>", Class::Server),
+            (524, "<html></html>", Class::Timeout),
+            (413, "", Class::TooLarge),
+            (
+                400,
+                r#"{"error":{"message":"gpt-image-2 does not accept multipart file upload; ..","type":"packy_api_error","code":"convert_request_failed"}}"#,
+                Class::BadParameter,
+            ),
+            (400, r#"{"error":{"code":"billing_hard_limit_reached","message":"x"}}"#, Class::Balance),
+            (422, r#"{"detail":"size"}"#, Class::BadParameter),
+        ] {
+            let error = read_failure(status, None, body.as_bytes());
+            assert_eq!(error.class, class, "{body}");
+            assert!(!error.message.contains("sk-abc"), "{}", error.message);
+        }
+        let retry = read_failure(429, Some("30"), b"{}").retry_after;
+        assert_eq!(retry, Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn success_with_an_error_inside_is_no_success() {
+        let body = serde_json::json!({"type":"error","error":{"code":"moderation_blocked","message":"no"}});
+        assert_eq!(refusal_in(&body).map(|e| e.class), Some(Class::BlockedInput));
+        assert!(refusal_in(&serde_json::json!({"error":null,"data":[]})).is_none());
+    }
+}

@@ -1,0 +1,105 @@
+//! Providers that draw. Each takes a call in OpenAI's dialect and answers with bytes as they come; what those mean is
+//! for others to read. Knows nothing of the library, of links or of clients.
+
+pub mod demo;
+pub mod error;
+mod failure;
+pub mod fetch;
+mod openai;
+mod route;
+
+use bytes::Bytes;
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use http_body_util::combinators::BoxBody;
+use url::Url;
+
+pub use demo::Demo;
+pub use error::{Class, UpstreamError};
+pub use failure::{read_failure, refusal_in};
+pub use openai::{OpenAi, OpenAiConfig};
+pub use route::{Routes, takes_tools};
+
+use crate::store::Blob;
+
+/// Which endpoint of OpenAI's API is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST chat/completions`
+    Chat,
+    /// `POST images/generations`
+    Generations,
+    /// `POST images/edits`
+    Edits,
+}
+
+impl Endpoint {
+    /// The path below the base URL.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "chat/completions",
+            Self::Generations => "images/generations",
+            Self::Edits => "images/edits",
+        }
+    }
+}
+
+/// A body that can be made anew for a second attempt.
+pub struct Payload {
+    /// `application/json` or `multipart/form-data; boundary=…`.
+    pub content_type: String,
+    /// Makes the body; its length is exact.
+    pub make: Box<dyn Fn() -> BoxBody<Bytes, std::io::Error> + Send + Sync>,
+}
+
+/// What is to be drawn, for an upstream that draws by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Brief {
+    /// The user's words.
+    pub prompt: String,
+    /// Pictures to start from, in order.
+    pub inputs: Vec<Blob>,
+    /// `1024x1024`, `auto`, or nothing.
+    pub size: Option<String>,
+    /// How many pictures.
+    pub count: u32,
+    /// `png`, `jpeg` or nothing.
+    pub output_format: Option<String>,
+}
+
+/// One request.
+pub struct Call {
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// What goes over the wire.
+    pub payload: Payload,
+    /// Whether the answer shall be a stream of events.
+    pub stream: bool,
+    /// The same in short.
+    pub brief: Brief,
+}
+
+/// An answer whose status says success.
+pub struct Answer {
+    /// Whether it is a stream of events.
+    pub is_stream: bool,
+    /// The body as it comes.
+    pub body: BoxStream<'static, Result<Bytes, UpstreamError>>,
+}
+
+/// A provider.
+pub trait Upstream: Send + Sync + 'static {
+    /// What the user calls it.
+    fn name(&self) -> &str;
+
+    /// The model that is asked for.
+    fn model(&self) -> &str;
+
+    /// Where its addresses are relative to; `None` for one that has none.
+    fn base(&self) -> Option<&Url>;
+
+    /// Sends a call. Answers with a status other than 2xx come back as [`UpstreamError`].
+    fn send(&self, call: Call) -> BoxFuture<'_, Result<Answer, UpstreamError>>;
+
+    /// Downloads a picture that an answer names by its address.
+    fn download<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<fetch::Download, fetch::FetchError>>;
+}

@@ -1,0 +1,156 @@
+//! Any provider that speaks OpenAI's API: OpenAI itself, OpenRouter, new-api, one-api and other relays.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
+use reqwest::{
+    Client,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+};
+use url::Url;
+
+use super::{
+    Answer, Call, Upstream, UpstreamError,
+    error::Class,
+    failure::read_failure,
+    fetch::{Download, FetchError, Fetcher, Limits, Policy},
+};
+use crate::model::Secret;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Longest silence. Drawing takes minutes without a byte, so it is generous.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// Longest call in all.
+const TOTAL: Duration = Duration::from_secs(30 * 60);
+
+/// Idle connections to the upstream are dropped after this; relays do so after 60 to 90 s.
+const POOL_IDLE: Duration = Duration::from_secs(55);
+
+/// Most of a refusal that is read.
+const REFUSAL_MAX: usize = 64 * 1024;
+
+/// Largest picture that is downloaded from a result's address.
+const DOWNLOAD_MAX: u64 = 64 * 1024 * 1024;
+
+/// How to reach it.
+#[derive(Clone, Debug)]
+pub struct OpenAiConfig {
+    /// What the user calls it.
+    pub name: String,
+    /// Such as `https://api.openai.com/v1`.
+    pub base_url: Url,
+    /// Empty for providers that need none.
+    pub api_key: Secret,
+    /// The model that is asked for.
+    pub model: String,
+}
+
+/// The provider.
+pub struct OpenAi {
+    config: OpenAiConfig,
+    client: Client,
+    /// Without the key, for addresses that answers name.
+    downloads: Client,
+    fetcher: Fetcher,
+}
+
+impl OpenAi {
+    /// A provider; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] if the HTTP client cannot be set up or the key cannot stand in a header.
+    pub fn new(mut config: OpenAiConfig) -> Result<Self, UpstreamError> {
+        if !config.base_url.path().ends_with('/') {
+            let path = format!("{}/", config.base_url.path());
+            config.base_url.set_path(&path);
+        }
+        let setup = |_| UpstreamError::new(Class::Connection, "the connection to the upstream cannot be set up");
+        let builder = || {
+            Client::builder()
+                .connect_timeout(CONNECT)
+                .read_timeout(IDLE)
+                .timeout(TOTAL)
+                .pool_idle_timeout(POOL_IDLE)
+                .http2_adaptive_window(true)
+                .user_agent(concat!("PicGate/", env!("CARGO_PKG_VERSION")))
+                // A redirect would carry the key to whoever is named.
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let limits = Limits { max_bytes: DOWNLOAD_MAX, total: Duration::from_secs(120), concurrent: 16, ..Limits::default() };
+        let policy = Policy { allow_fake_ip_names: true, ..Policy::default() };
+        let fetcher = Fetcher::new(policy, limits).map_err(|e| UpstreamError::new(Class::Connection, e.to_string()))?;
+        Ok(Self { client: builder().build().map_err(setup)?, downloads: builder().build().map_err(setup)?, config, fetcher })
+    }
+
+    async fn call(&self, call: Call) -> Result<Answer, UpstreamError> {
+        let url = self
+            .config
+            .base_url
+            .join(call.endpoint.path())
+            .map_err(|_| UpstreamError::new(Class::Connection, "the base URL of the upstream is not valid"))?;
+        let accept = if call.stream { "text/event-stream, application/json" } else { "application/json" };
+        let mut request = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, &call.payload.content_type)
+            .header(ACCEPT, accept)
+            .body(reqwest::Body::wrap((call.payload.make)()));
+        if !self.config.api_key.expose().is_empty() {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", self.config.api_key.expose()))
+                .map_err(|_| UpstreamError::new(Class::Auth, "the upstream's API key holds characters that no key has"))?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let response = request.send().await.map_err(|e| UpstreamError::from_client(&e))?;
+        let status = response.status();
+        let header = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).map(str::to_owned);
+        if !status.is_success() {
+            let retry_after = header(RETRY_AFTER);
+            let body = read_some(response).await;
+            if status.is_redirection() {
+                return Err(UpstreamError::new(Class::BadAnswer, "the upstream redirects; set its base URL to where it redirects to"));
+            }
+            return Err(read_failure(status.as_u16(), retry_after.as_deref(), &body));
+        }
+        let content_type = header(CONTENT_TYPE).unwrap_or_default();
+        let is_stream = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+        let body = response.bytes_stream().map(|chunk| chunk.map_err(|e| UpstreamError::from_client(&e))).boxed();
+        Ok(Answer { is_stream, body })
+    }
+}
+
+async fn read_some(mut response: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk[..chunk.len().min(REFUSAL_MAX - body.len())]);
+        if body.len() == REFUSAL_MAX {
+            break;
+        }
+    }
+    body
+}
+
+impl Upstream for OpenAi {
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn model(&self) -> &str {
+        &self.config.model
+    }
+
+    fn base(&self) -> Option<&Url> {
+        Some(&self.config.base_url)
+    }
+
+    fn send(&self, call: Call) -> BoxFuture<'_, Result<Answer, UpstreamError>> {
+        self.call(call).boxed()
+    }
+
+    fn download<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Download, FetchError>> {
+        self.fetcher.trusted(&self.downloads, &self.config.base_url, url).boxed()
+    }
+}
