@@ -82,7 +82,7 @@ impl OpenAi {
         let limits = Limits { max_bytes: DOWNLOAD_MAX, total: Duration::from_secs(120), concurrent: 16, ..Limits::default() };
         let policy = Policy { allow_fake_ip_names: true, ..Policy::default() };
         let fetcher = Fetcher::new(policy, limits).map_err(|e| UpstreamError::new(Class::Connection, e.to_string()))?;
-        Ok(Self { client: builder().build().map_err(setup)?, downloads: builder().build().map_err(setup)?, config, fetcher })
+        Ok(Self { client: builder().build().map_err(setup)?, downloads: builder().no_gzip().build().map_err(setup)?, config, fetcher })
     }
 
     async fn call(&self, call: Call) -> Result<Answer, UpstreamError> {

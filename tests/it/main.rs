@@ -1,0 +1,16 @@
+//! The gateway as clients and people see it: over HTTP and on the command line, with a fake network around it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chat;
+mod command_line;
+mod errors;
+mod images_api;
+mod keeping;
+mod media;
+mod memory;
+mod open_webui;
+mod sdk;
+mod ssrf;
+mod tidy;

@@ -1,0 +1,142 @@
+//! The picture in ARCHITECTURE.md stays true: who may use whom, and who alone may name which package.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// Module and what it may use. The order is the order of the layers, lowest first.
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("model", &[]),
+    ("rewrite", &["model"]),
+    ("store", &["model"]),
+    ("config", &["model", "store"]),
+    ("settings", &["config", "model"]),
+    ("upstream", &["model", "store"]),
+    ("library", &["model", "rewrite", "store"]),
+    ("jobs", &["library", "model", "store"]),
+    ("relay", &["library", "model", "rewrite", "settings", "store", "upstream"]),
+    ("http", &["jobs", "library", "model", "relay", "settings", "upstream"]),
+    ("server", &["config", "http", "jobs", "library", "model", "relay", "settings", "store", "upstream"]),
+    ("cli", &["config", "server", "store"]),
+];
+
+/// Packages that only some modules may name.
+const ONLY_IN: [(&str, &[&str]); 7] = [
+    ("axum", &["http", "server"]),
+    ("tower", &["http", "server"]),
+    ("rusqlite", &["store"]),
+    ("reqwest", &["upstream", "cli"]),
+    ("image", &["library", "upstream"]),
+    ("clap", &["cli"]),
+    ("tiny_skia", &["upstream"]),
+];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("lists").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Every file with the module that it belongs to.
+fn modules() -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for path in files(&source()) {
+        let inside = path.strip_prefix(source()).expect("inside");
+        let first = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        let module = first.trim_end_matches(".rs").to_owned();
+        if module != "lib" && module != "main" {
+            found.push((module, path));
+        }
+    }
+    assert!(found.len() > 40, "the test looks where the code is");
+    found
+}
+
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
+}
+
+/// The modules that follow `crate::`, also in `use crate::{a, b::c}`.
+fn used(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    for rest in text.split("crate::").skip(1) {
+        let Some(list) = rest.strip_prefix('{') else {
+            found.insert(name(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (1, true);
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => start = true,
+                c if depth == 1 && start && c.is_alphabetic() => {
+                    found.insert(name(&list[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    found.remove("");
+    found
+}
+
+/// Whether `path` stands in `line` as the beginning of a path.
+fn starts_a_path(line: &str, path: &str) -> bool {
+    line.match_indices(path).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
+}
+
+#[test]
+fn layers_use_only_what_is_below_them() {
+    for (module, path) in modules() {
+        let text = std::fs::read_to_string(&path).expect("reads");
+        let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no layer yet"));
+        for other in used(without_tests(&text)) {
+            let known = MAY_USE.iter().any(|(name, _)| *name == other);
+            assert!(!known || other == module || allowed.contains(&other.as_str()), "{} uses {other}", path.display());
+        }
+        for (package, homes) in ONLY_IN {
+            let path_of = format!("{package}::");
+            // A module of ours may have the same name: `mod image; pub use image::…`.
+            let own = text.contains(&format!("mod {package};"));
+            let code = without_tests(&text).lines().filter(|l| !l.trim_start().starts_with("//"));
+            let names_it = !own && code.into_iter().any(|l| starts_a_path(l, &path_of));
+            assert!(!names_it || homes.contains(&module.as_str()), "{} names {package}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for (_, path) in modules() {
+        let text = std::fs::read_to_string(&path).expect("reads");
+        assert!(text.starts_with("//! "), "{} opens without its job", path.display());
+        let lines = without_tests(&text).lines().count();
+        assert!(lines <= 460, "{} has {lines} lines: two ideas in one?", path.display());
+    }
+}
+
+#[test]
+fn architecture_md_names_every_module() {
+    let text = std::fs::read_to_string(source().join("../../../ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    for (module, _) in MAY_USE {
+        assert!(text.contains(&format!("`{module}`")) || text.contains(&format!("`{module}/`")), "ARCHITECTURE.md does not name {module}");
+    }
+}
