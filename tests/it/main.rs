@@ -1,5 +1,8 @@
 //! The gateway as clients and people see it: over HTTP and on the command line, with a fake network around it.
 
+// A test that cannot go on has failed; `unwrap` says so.
+#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
