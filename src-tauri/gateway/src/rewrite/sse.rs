@@ -91,12 +91,17 @@ impl Parser {
                         self.line.clear();
                         self.begin_data(each);
                         self.state = State::DataStart;
-                    } else if !b"data:".starts_with(&self.line) && !(self.at_start && b"\xEF\xBB\xBF".starts_with(&self.line)) {
+                    } else if !self.may_be_data() {
                         self.state = State::Other;
                     }
                 }
             }
         }
+    }
+
+    /// Whether the line so far may become a `data:` line, perhaps behind the stream's byte order mark.
+    fn may_be_data(&self) -> bool {
+        b"data:".starts_with(&self.line) || self.at_start && b"\xEF\xBB\xBF".starts_with(&self.line)
     }
 
     fn begin_data(&mut self, each: &mut impl FnMut(Frame<'_>)) {

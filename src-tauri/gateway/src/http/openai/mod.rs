@@ -16,12 +16,16 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use tokio::time::Instant;
 
 use super::{App, error::ApiError};
 use crate::relay::{Reply, images::REQUEST_MAX};
 
 /// Longest silence in the middle of a request's body.
 const BODY_IDLE: Duration = Duration::from_secs(30);
+
+/// Longest time that the whole of it may take: 256 MB at 2.4 Mbit/s.
+const BODY_TOTAL: Duration = Duration::from_secs(15 * 60);
 
 /// Everything under `/v1`.
 pub fn routes() -> Router<App> {
@@ -64,11 +68,12 @@ fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-/// The body's bytes; a client that falls silent counts as gone.
+/// The body's bytes; a client that falls silent, or drips for ever, counts as gone.
 fn body_stream(body: Body) -> impl Stream<Item = Result<Bytes, ()>> + Send {
-    stream::unfold(Some(body.into_data_stream()), |body| async move {
+    let end = Instant::now() + BODY_TOTAL;
+    stream::unfold(Some(body.into_data_stream()), move |body| async move {
         let mut body = body?;
-        match tokio::time::timeout(BODY_IDLE, body.next()).await {
+        match tokio::time::timeout_at(end.min(Instant::now() + BODY_IDLE), body.next()).await {
             Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(body))),
             Ok(None) => None,
             Ok(Some(Err(_))) | Err(_) => Some((Err(()), None)),

@@ -1,6 +1,6 @@
 //! Sane pictures, drawn in code: every format, colour layout, orientation and shape.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -196,7 +196,7 @@ fn orientation_is_applied() {
 fn interlaced_png_matches_plain() {
     // Two by two, Adam7, 8-bit gray: pass 1 holds (0,0), pass 6 (1,0), pass 7 row 1.
     let mut raw = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut raw, &[0, 200, 0, 200, 0, 200, 200]).unwrap();
+    raw.write_all(&[0, 200, 0, 200, 0, 200, 200]).unwrap();
     let bytes = [
         b"\x89PNG\r\n\x1a\n",
         &png_chunk(b"IHDR", &[0, 0, 0, 2, 0, 0, 0, 2, 8, 0, 0, 0, 1])[..],
