@@ -1,0 +1,37 @@
+# One command for everything. `make` alone says what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint fmt deny clean
+
+# rustup puts cargo where a shell that was open before does not look for it.
+CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
+# What `make run` hands to the program, such as ARGS="--port 5650".
+ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Install what is missing, build and start the gateway; ARGS="--port 5650" are passed on
+	@.ci/setup build
+	@$(CARGO) run --release -p picgate-gateway --bin picgate-headless -- $(ARGS)
+
+build: ## Build the release binary: target/release/picgate-headless
+	@.ci/setup build
+	$(CARGO) build --release -p picgate-gateway --bin picgate-headless
+
+test: ## Install what is missing, then check format, lints and tests
+	@.ci/test
+
+lint: ## Check format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+deny: ## Check licences, sources and advisories of dependencies (needs cargo-deny)
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny check --config .github/deny.toml
+
+clean: ## Delete everything that was built
+	$(CARGO) clean
