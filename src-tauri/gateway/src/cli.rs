@@ -225,7 +225,7 @@ fn greet(config: &Config, gateway: &Gateway) {
     let key = if io::stdout().is_terminal() {
         gateway.key().expose().to_owned()
     } else {
-        format!("{}  (whole: picgate-headless key)", gateway.key().masked())
+        format!("{}  (whole: {} key{})", gateway.key().masked(), program(), at_folder(config))
     };
     let (upstream, model) = gateway.upstreams().first().cloned().unwrap_or_default();
     say(&format!("PicGate {} is ready.", env!("CARGO_PKG_VERSION")));
@@ -237,12 +237,23 @@ fn greet(config: &Config, gateway: &Gateway) {
         say("  The built-in demo draws until a real upstream is set: PICGATE_UPSTREAM_API_KEY=… (see --help).");
     }
     if gateway.is_first_start() {
-        say(
-            "Next: in Open WebUI add an OpenAI connection with the base URL and key above, choose the model 'picgate', and ask for a picture.",
-        );
-        say(
-            "      Open WebUI in Docker calls this computer http://host.docker.internal:5643/v1; on Linux PicGate must then listen with --host 0.0.0.0.",
-        );
+        let (port, model) = (address.port(), gateway.model());
+        say(&format!("Next: in Open WebUI add an OpenAI connection with the base URL and key above, choose the model '{model}' and draw."));
+        say(&format!("      Open WebUI in Docker calls this computer http://host.docker.internal:{port}/v1;"));
+        say("      on Linux PicGate must then listen with --host 0.0.0.0.");
+    }
+}
+
+/// What this program was called as.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "picgate-headless".into())
+}
+
+/// The flag that names the folder again, unless it is the one that is found without.
+fn at_folder(config: &Config) -> String {
+    match Config::default_data_dir() {
+        Some(default) if default == config.data_dir => String::new(),
+        _ => format!(" --data-dir {}", config.data_dir.display()),
     }
 }
 

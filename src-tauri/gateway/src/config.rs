@@ -146,6 +146,11 @@ impl Reader<'_> {
 }
 
 impl Config {
+    /// Where everything is kept unless somebody says otherwise.
+    pub fn default_data_dir() -> Option<PathBuf> {
+        directories::ProjectDirs::from("io", "PicGate", "PicGate").map(|dirs| dirs.data_dir().to_owned())
+    }
+
     /// Reads and checks everything.
     ///
     /// # Errors
@@ -162,7 +167,8 @@ impl Config {
             parsed
         });
         let port = reader.parsed("PORT", "use a number from 1 to 65535", |t| t.parse().map_err(|_| format!("'{t}' is not a port")));
-        let data_dir = flags.data_dir.clone().or_else(|| reader.text("PICGATE_DATA_DIR").map(PathBuf::from)).or_else(default_data_dir);
+        let data_dir =
+            flags.data_dir.clone().or_else(|| reader.text("PICGATE_DATA_DIR").map(PathBuf::from)).or_else(Self::default_data_dir);
         let database = reader.parsed(
             "DATABASE_URL",
             "use sqlite:///relative/path.db or sqlite:////absolute/path.db, or leave it away",
@@ -228,10 +234,6 @@ fn parse_host(text: &str) -> Option<IpAddr> {
     }
 }
 
-fn default_data_dir() -> Option<PathBuf> {
-    directories::ProjectDirs::from("io", "PicGate", "PicGate").map(|dirs| dirs.data_dir().to_owned())
-}
-
 /// SQLAlchemy's form: three slashes and a relative path, four and an absolute one.
 fn parse_database_url(text: &str) -> Result<PathBuf, String> {
     let path = text.strip_prefix("sqlite+aiosqlite:///").or_else(|| text.strip_prefix("sqlite:///"));
@@ -279,7 +281,7 @@ fn upstream(reader: &mut Reader<'_>) -> Option<UpstreamChoice> {
             None
         }
         Some("openai") | None => {
-            if kind.is_none() && base_url.is_none() && api_key.is_none() {
+            if kind.is_none() && base_url.is_none() && api_key.is_none() && model.is_none() {
                 return None;
             }
             if base_url.is_none() && api_key.is_none() {

@@ -90,6 +90,7 @@ pub struct Gateway {
     key: Secret,
     first_start: bool,
     upstreams: Vec<(String, String)>,
+    model: String,
     relay: Relay,
     health: Arc<Health>,
     db: Db,
@@ -133,7 +134,7 @@ impl Gateway {
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
         loops.spawn(jobs::make_thumbnails(thumbnails, db.clone(), orders, background.clone()));
         let origins = Arc::new(Origins { port: address.port(), trusted_proxies: config.trusted_proxies.clone() });
-        let key = settings.snapshot().gateway_key.clone();
+        let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());
         let app = App { relay: relay.clone(), library, settings, health: health.clone(), origins };
         let router = http::router(app);
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -147,6 +148,7 @@ impl Gateway {
             key,
             first_start,
             upstreams,
+            model,
             relay,
             health,
             db,
@@ -177,6 +179,11 @@ impl Gateway {
     /// Names and models of the upstreams, the preferred one first.
     pub fn upstreams(&self) -> &[(String, String)] {
         &self.upstreams
+    }
+
+    /// The model name that clients use.
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// Drawings under way.

@@ -22,12 +22,12 @@ pub async fn require_key(State(settings): State<LiveSettings>, request: Request,
         Some(_) => Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "invalid_api_key",
-            "the API key is not this gateway's; 'picgate key' prints the right one",
+            "the API key is not this gateway's; the gateway's 'key' command prints the right one",
         )),
         None => Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "missing_api_key",
-            "an API key is needed, as 'Authorization: Bearer pg-...'; 'picgate key' prints it",
+            "an API key is needed, as 'Authorization: Bearer pg-...'; the gateway's 'key' command prints it",
         )),
     }
 }

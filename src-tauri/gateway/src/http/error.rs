@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{
-    extract::Request,
+    extract::{OriginalUri, Request},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -125,17 +125,13 @@ impl From<UpstreamError> for ApiError {
 }
 
 /// Nothing lives here.
-pub async fn not_found(request: Request) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {}", request.uri().path()))
+pub async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {}", uri.path()))
 }
 
 /// Something lives here that does not take this method.
-pub async fn wrong_method(request: Request) -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        format!("{} does not take {}", request.uri().path(), request.method()),
-    )
+pub async fn wrong_method(OriginalUri(uri): OriginalUri, request: Request) -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{} does not take {}", uri.path(), request.method()))
 }
 
 /// A handler panicked; only its own request fails.

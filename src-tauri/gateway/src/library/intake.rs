@@ -48,7 +48,7 @@ impl Intake {
                 if self.references.len() <= REFERENCES_MAX {
                     self.open.insert(index, (Part::open(&self.files), reference));
                 } else {
-                    self.taken.insert(index, Taken::Lost(PartError::TooLarge));
+                    self.taken.insert(index, Taken::Lost(PartError::TooMany));
                 }
                 None
             }
@@ -75,6 +75,11 @@ impl Intake {
     /// What became of a reference.
     pub fn get(&self, index: usize) -> Option<&Taken> {
         self.taken.get(&index)
+    }
+
+    /// The first failure, if there is one.
+    pub fn lost(&self) -> Option<&PartError> {
+        self.taken.values().find_map(|taken| if let Taken::Lost(error) = taken { Some(error) } else { None })
     }
 
     /// The image that a reference stands for.

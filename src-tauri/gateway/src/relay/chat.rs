@@ -13,7 +13,7 @@ use super::{
     receive::{Scanned, nonce, scan},
 };
 use crate::{
-    library::{Assembled, Intake, Taken},
+    library::{Assembled, Intake},
     model::{ImageId, Origin, Source},
     rewrite::{
         json::{Document, Kind},
@@ -66,10 +66,8 @@ impl Relay {
     async fn prepare(&self, scanned: &Scanned) -> Result<Prepared, RelayError> {
         let document = &scanned.document;
         let read = request::read_chat(document, scanned.known())?;
-        for index in &read.sent {
-            if let Some(Taken::Lost(error)) = scanned.intake.get(*index) {
-                return Err(error.into());
-            }
+        if let Some(error) = scanned.intake.lost() {
+            return Err(error.into());
         }
         let (upstream, settings) = (self.upstream(), self.settings.snapshot());
         let first = scanned.intake.references().len();

@@ -74,7 +74,7 @@ impl From<JsonError> for RelayError {
 impl From<&PartError> for RelayError {
     fn from(error: &PartError) -> Self {
         match error {
-            PartError::TooLarge => Self::TooLarge(error.to_string()),
+            PartError::TooLarge | PartError::TooMany => Self::TooLarge(error.to_string()),
             PartError::NotAnImage => Self::BadRequest { message: error.to_string(), param: None, code: "unsupported_image_type" },
             PartError::Io(io) => Self::Library(LibraryError::Disk(std::io::Error::new(io.kind(), io.to_string()))),
         }

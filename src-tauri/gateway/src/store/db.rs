@@ -3,7 +3,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -89,6 +92,7 @@ pub struct Db {
 struct Readers {
     free: Mutex<Vec<Connection>>,
     returned: Condvar,
+    closed: AtomicBool,
 }
 
 impl Db {
@@ -142,7 +146,7 @@ impl Db {
     ) -> Result<T, DbError> {
         let readers = self.readers.clone();
         tokio::task::spawn_blocking(move || {
-            let connection = readers.take();
+            let connection = readers.take().ok_or(DbError::Closed)?;
             let result = job(&connection).map_err(DbError::Sqlite);
             readers.give_back(connection);
             result
@@ -163,6 +167,8 @@ impl Db {
     /// Waits for queued writes, folds the log into the database file and closes it. Writes through other handles
     /// fail from now on.
     pub async fn close(self) {
+        // The last connection to go takes SQLite's own files with it.
+        self.readers.close();
         let _ = self.writer.send(Order::Close).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -176,19 +182,29 @@ impl Readers {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Connection {
+    /// Waits for a free connection; `None` once the database is closed.
+    fn take(&self) -> Option<Connection> {
         let mut free = self.lock();
         loop {
             match free.pop() {
-                Some(connection) => return connection,
+                _ if self.closed.load(Ordering::Relaxed) => return None,
+                Some(connection) => return Some(connection),
                 None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 
     fn give_back(&self, connection: Connection) {
-        self.lock().push(connection);
-        self.returned.notify_one();
+        if !self.closed.load(Ordering::Relaxed) {
+            self.lock().push(connection);
+            self.returned.notify_one();
+        }
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.lock().clear();
+        self.returned.notify_all();
     }
 }
 

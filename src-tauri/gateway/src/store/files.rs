@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -145,13 +145,16 @@ impl Files {
         Ok(Blob::at(path, blob.len))
     }
 
-    /// Writes a thumbnail under its final name. It can be made again, so it is not synced. Blocks.
+    /// Writes a thumbnail under its final name. Blocks.
     ///
     /// # Errors
     /// What the file system says.
     pub fn keep_thumbnail(&self, sha256: Sha256, jpeg: &[u8]) -> io::Result<()> {
         let temporary = self.temporary_path();
-        let written = fs::write(&temporary, jpeg).and_then(|()| fs::rename(&temporary, self.thumbnail_path(sha256)));
+        // Synced before it gets its name: an empty one after a power failure would count as made for ever.
+        let written = File::create_new(&temporary)
+            .and_then(|mut file| file.write_all(jpeg).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&temporary, self.thumbnail_path(sha256)));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }

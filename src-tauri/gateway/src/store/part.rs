@@ -23,6 +23,9 @@ pub enum PartError {
     /// Larger than [`IMAGE_MAX`].
     #[error("the image is larger than {} MB", IMAGE_MAX / 1024 / 1024)]
     TooLarge,
+    /// More of them than one body may hold.
+    #[error("the body holds too many pictures")]
+    TooMany,
     /// The disk said no.
     #[error("the image cannot be written: {0}")]
     Io(#[from] io::Error),

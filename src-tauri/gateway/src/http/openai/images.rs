@@ -1,8 +1,13 @@
 //! `POST /v1/images/generations` and `/v1/images/edits`
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use axum::{
     body::Body,
-    extract::{FromRequest, Multipart, Request, State},
+    extract::{FromRequest, Multipart, Request, State, multipart::MultipartError},
     http::{HeaderMap, StatusCode},
 };
 use futures_util::StreamExt;
@@ -46,14 +51,22 @@ fn bad_form(message: impl Into<String>) -> ApiError {
 
 async fn read_form(relay: &Relay, mut request: Request) -> Result<EditRequest, ApiError> {
     let body = std::mem::take(request.body_mut());
-    let mut seen = 0u64;
+    let (mut seen, too_long) = (0u64, Arc::new(AtomicBool::new(false)));
+    let found_too_long = too_long.clone();
     let capped = body_stream(body).map(move |chunk| {
         let chunk = chunk.map_err(|()| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))?;
         seen += chunk.len() as u64;
+        found_too_long.store(seen > REQUEST_MAX, Ordering::Relaxed);
         if seen > REQUEST_MAX { Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge)) } else { Ok(chunk) }
     });
     let (parts, _) = request.into_parts();
     let capped = Request::from_parts(parts, Body::from_stream(capped));
+    let broken = |error: MultipartError| match too_long.load(Ordering::Relaxed) {
+        true => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the form is larger than {} MB", REQUEST_MAX / 1024 / 1024))
+        }
+        false => bad_form(format!("the form cannot be read: {}", error.body_text())),
+    };
     let mut form = Multipart::from_request(capped, &()).await.map_err(|e| bad_form(e.body_text()))?;
     let mut request = EditRequest::default();
     for _ in 0..FIELDS_MAX {
@@ -75,8 +88,4 @@ async fn read_form(relay: &Relay, mut request: Request) -> Result<EditRequest, A
         request.field(name, &value);
     }
     Err(bad_form(format!("the form has more than {FIELDS_MAX} parts")))
-}
-
-fn broken(error: axum::extract::multipart::MultipartError) -> ApiError {
-    bad_form(format!("the form cannot be read: {}", error.body_text()))
 }
