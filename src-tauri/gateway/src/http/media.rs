@@ -46,7 +46,7 @@ pub async fn image(
         response.headers_mut().remove(header::CONTENT_DISPOSITION);
         return Ok(response);
     }
-    if !blob.path().exists() {
+    if !blob.exists() {
         tracing::error!(image = %record.id, "an image is not on disk though it should be");
         return Err(ApiError::new(StatusCode::NOT_FOUND, "image_missing", "the bytes of this image are missing on the server"));
     }

@@ -20,6 +20,10 @@ pub enum Taken {
     Image(Received),
     /// A long run of text.
     Verbatim(Verbatim),
+    /// An image whose base64 breaks off or holds something else; never served.
+    Torn(Received),
+    /// Text that calls itself an image and is none.
+    Refused(Verbatim),
     /// Not received.
     Lost(PartError),
 }
@@ -67,6 +71,19 @@ impl Intake {
         }
     }
 
+    /// The body broke off: images that are still open are torn.
+    pub async fn abandon(&mut self) -> Vec<usize> {
+        let mut torn: Vec<usize> = self.open.keys().copied().collect();
+        torn.sort_unstable();
+        for index in &torn {
+            if let Some((part, reference)) = self.open.remove(index) {
+                let taken = close(part, reference, Ending::Torn).await;
+                self.taken.insert(*index, taken);
+            }
+        }
+        torn
+    }
+
     /// What the references are, by number.
     pub fn references(&self) -> &[Reference] {
         &self.references
@@ -100,14 +117,13 @@ async fn close(part: Part, reference: Reference, ending: Ending) -> Taken {
             part.write(rest).await;
         }
     }
-    if reference.form == Form::Verbatim {
-        return part.finish_verbatim().await.map_or_else(Taken::Lost, Taken::Verbatim);
-    }
-    match part.finish().await {
-        Ok(mut received) => {
-            received.complete &= !torn;
-            Taken::Image(received)
-        }
-        Err(error) => Taken::Lost(error),
+    match reference.form {
+        Form::Verbatim => part.finish_verbatim().await.map_or_else(Taken::Lost, Taken::Verbatim),
+        Form::Refused => part.finish_verbatim().await.map_or_else(Taken::Lost, Taken::Refused),
+        Form::DataUrl | Form::Bare => match part.finish().await {
+            Ok(received) if torn => Taken::Torn(received),
+            Ok(received) => Taken::Image(received),
+            Err(error) => Taken::Lost(error),
+        },
     }
 }

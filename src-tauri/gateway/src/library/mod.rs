@@ -85,8 +85,8 @@ impl Library {
         let started = Instant::now();
         let (files, received) = (self.files.clone(), received.clone());
         let kept = tokio::task::spawn_blocking(move || {
-            let size = thumbnail::pixel_size(&received.blob.path());
             let blob = files.keep(&received.blob, received.sha256)?;
+            let size = blob.path().and_then(|path| thumbnail::pixel_size(&path));
             Ok::<_, std::io::Error>((received, size, blob))
         });
         let (received, size, blob) = kept.await.map_err(|e| LibraryError::Disk(std::io::Error::other(e)))??;

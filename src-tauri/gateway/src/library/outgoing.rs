@@ -2,7 +2,6 @@
 //! length is known before the first byte, and no blob is ever whole in memory.
 
 use std::{
-    fs::File,
     io::{self, Read, Seek},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -16,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::{
     model::Measured,
     rewrite::expand::{Piece, total_len},
-    store::Blob,
+    store::{Blob, BlobReader},
 };
 
 /// Bytes read from disk at a time; a multiple of 3, so that blocks of base64 join without padding.
@@ -71,7 +70,7 @@ impl Assembled {
 
 #[derive(Debug)]
 struct Reader {
-    file: Option<File>,
+    file: Option<BlobReader>,
     blob: Blob,
     base64: bool,
     /// Where in the file to begin.
@@ -91,7 +90,7 @@ impl Reader {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let mut file = File::open(self.blob.path())?;
+                let mut file = self.blob.open()?;
                 if self.start > 0 {
                     file.seek(io::SeekFrom::Start(self.start))?;
                 }

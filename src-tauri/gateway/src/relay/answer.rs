@@ -24,8 +24,10 @@ pub enum Outcome {
     Saved(Saved),
     /// Received but not stored (disk full, database down): it is handed over as it is, for it was paid for.
     Inline(Received),
-    /// Not received: too large, or not a picture.
+    /// Not received, damaged, or no picture.
     Lost,
+    /// Not downloaded: the upstream's own address is handed over.
+    Address(String),
 }
 
 /// Saves the pictures of one answer.
@@ -56,6 +58,8 @@ impl Keeper {
                 tracing::error!(%error, "a picture of the answer was not received");
                 Outcome::Lost
             }
+            Some(Taken::Torn(received)) => self.put_aside(&received.blob, "its base64 is damaged").await,
+            Some(Taken::Refused(text)) => self.put_aside(&text.0, "it is of no supported type").await,
             Some(Taken::Verbatim(_)) | None => return,
         };
         self.outcomes.insert(index, outcome);
@@ -74,6 +78,43 @@ impl Keeper {
         }
     }
 
+    async fn put_aside(&self, blob: &Blob, why: &str) -> Outcome {
+        let (files, blob) = (self.library.files().clone(), blob.clone());
+        let aside = tokio::task::spawn_blocking(move || files.quarantine(&blob)).await;
+        let aside = aside.ok().and_then(Result::ok).map(|path| path.display().to_string());
+        tracing::error!(why, aside, "a picture of the answer cannot be kept");
+        Outcome::Lost
+    }
+
+    /// Downloads a picture that the answer names by its address, as number `index`.
+    pub async fn fetch(&mut self, index: usize, url: String, upstream: &dyn Upstream) {
+        let outcome = match download(upstream, &self.library, &url).await {
+            Ok(received) => self.save(&received, None).await,
+            Err(error) => {
+                tracing::warn!(%error, "a picture could not be downloaded; the client gets its address");
+                Outcome::Address(url)
+            }
+        };
+        self.outcomes.insert(index, outcome);
+    }
+
+    /// How many pictures of the answer are damaged or no pictures.
+    pub fn lost(&self) -> usize {
+        self.outcomes.values().filter(|o| matches!(o, Outcome::Lost)).count()
+    }
+
+    /// An answer whose pictures are all lost is none.
+    pub fn check(&self) -> Result<(), RelayError> {
+        match (self.lost(), self.received()) {
+            (0, _) => Ok(()),
+            (lost, 0) => Err(damaged(lost, lost).into()),
+            (lost, received) => {
+                tracing::error!(lost, received, "not all pictures of the answer could be kept");
+                Ok(())
+            }
+        }
+    }
+
     /// How many pictures got to safety or to the client.
     pub fn received(&self) -> usize {
         self.outcomes.values().filter(|o| !matches!(o, Outcome::Lost)).count()
@@ -84,10 +125,17 @@ impl Keeper {
         expand(text, nonce, |index| match (self.outcomes.get(&index), intake.get(index)) {
             (Some(Outcome::Saved(saved)), _) => vec![Piece::Text(self.links.link(saved.id).into_bytes())],
             (Some(Outcome::Inline(received)), _) => data_url(received.blob.clone(), received.media_type.mime()),
+            (Some(Outcome::Address(url)), _) => vec![Piece::Text(url.clone().into_bytes())],
             (_, Some(Taken::Verbatim(verbatim))) => vec![Piece::Raw(verbatim.0.clone())],
-            _ => Vec::new(),
+            // Clients show the alternative text of a picture whose address leads nowhere.
+            _ => vec![Piece::Text(b"#damaged".to_vec())],
         })
     }
+}
+
+/// What is told of pictures that were lost on the way.
+pub fn damaged(lost: usize, of: usize) -> UpstreamError {
+    UpstreamError::new(Class::BadAnswer, format!("{lost} of {of} pictures in the upstream's answer are damaged or of no supported type"))
 }
 
 /// Downloads a picture that an upstream's answer names by its address.

@@ -13,7 +13,7 @@ use super::{
     receive::{Scanned, nonce, scan},
 };
 use crate::{
-    library::{Assembled, Intake},
+    library::{Assembled, Intake, Taken},
     model::{ImageId, Origin, Source},
     rewrite::{
         json::{Document, Kind},
@@ -69,6 +69,9 @@ impl Relay {
         if let Some(error) = scanned.intake.lost() {
             return Err(error.into());
         }
+        for index in &read.sent {
+            check_picture(scanned.intake.get(*index), "messages")?;
+        }
         let (upstream, settings) = (self.upstream(), self.settings.snapshot());
         let first = scanned.intake.references().len();
         let mut numbers: HashMap<ImageId, usize> = HashMap::new();
@@ -77,7 +80,7 @@ impl Relay {
         for id in read.linked {
             // An id that is not in the library is somebody else's link: it stays as it is.
             let Some((record, blob)) = self.library.open(id).await? else { continue };
-            if tokio::fs::metadata(blob.path()).await.is_err() {
+            if !blob.exists() {
                 tracing::warn!(image = %id, "an image of the conversation is not on disk; its link goes as text");
                 continue;
             }
@@ -150,13 +153,14 @@ impl Relay {
 
     /// A whole answer of JSON, for either kind of request.
     async fn whole(&self, answer: Answer, mut keeper: Keeper, model: Option<String>, wants_stream: bool) -> Result<Reply, RelayError> {
-        let scanned = scan(answer.body, self.library.files(), ANSWER_MAX).await.map_err(bad_answer)?;
+        let scanned = self.scan_answer(answer, &mut keeper).await?;
         if let Some(error) = refusal(&scanned.document) {
             return Err(error.into());
         }
         for index in 0..scanned.intake.references().len() {
             keeper.keep(index, &scanned.intake, None).await;
         }
+        keeper.check()?;
         let mut text = response::chat(&scanned.document, scanned.known(), model.as_deref());
         if wants_stream {
             text = from_completion(&Document::parse(text, ScanLimits::default().depth)?);
@@ -168,6 +172,21 @@ impl Relay {
         let (sender, receiver) = mpsc::channel(CLIENT_QUEUE);
         self.jobs.spawn(async move { ToClient { sender, gone: false }.send_all(&body).await });
         Ok(Reply::Events(receiver))
+    }
+
+    /// Takes an upstream's whole answer apart. If it breaks off, pictures that were complete are saved all the same.
+    pub(super) async fn scan_answer(&self, answer: Answer, keeper: &mut Keeper) -> Result<Scanned, RelayError> {
+        match scan(answer.body, self.library.files(), ANSWER_MAX).await {
+            Ok(scanned) => Ok(scanned),
+            Err(mut broken) => {
+                broken.intake.abandon().await;
+                for index in 0..broken.intake.references().len() {
+                    keeper.keep(index, &broken.intake, None).await;
+                }
+                tracing::warn!(saved = keeper.received(), "the upstream's answer is broken; what was complete of it is in the library");
+                Err(bad_answer(broken.error))
+            }
+        }
     }
 
     /// Keeps a picture that the user sent. That this fails is no reason not to draw.
@@ -197,9 +216,20 @@ pub(super) fn bad_answer(error: super::receive::ScanBodyError<UpstreamError>) ->
     use super::receive::ScanBodyError as E;
     RelayError::Upstream(match error {
         E::Body(error) => error,
-        E::Json(_) => UpstreamError::new(Class::BadAnswer, "the upstream's answer is no valid JSON"),
+        E::Json(_) | E::CutOff => UpstreamError::new(Class::BadAnswer, "the upstream's answer is no valid JSON"),
         other => UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {other}")),
     })
+}
+
+/// Refuses what calls itself a picture and is none.
+pub(super) fn check_picture(taken: Option<&Taken>, param: &'static str) -> Result<(), RelayError> {
+    let bad = |message: &str, code| Err(RelayError::BadRequest { message: message.to_owned(), param: Some(param), code });
+    match taken {
+        Some(Taken::Refused(_)) => bad("a picture is of no supported type (png, jpeg, gif, webp, avif, heic)", "unsupported_image_type"),
+        Some(Taken::Torn(_)) => bad("a picture's base64 is damaged", "invalid_image"),
+        Some(Taken::Lost(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// The refusal in an answer whose status says success.

@@ -8,12 +8,12 @@ use futures_util::Stream;
 
 use super::{
     Client, Relay, RelayError, Reply,
-    answer::{ANSWER_MAX, Keeper, Outcome, download},
-    chat::{bad_answer, json_payload, payload, refusal},
+    answer::{Keeper, Outcome, download},
+    chat::{check_picture, json_payload, payload, refusal},
     receive::{Scanned, data_url, scan},
 };
 use crate::{
-    library::{Assembled, Taken},
+    library::Assembled,
     model::{ImageId, MediaType, Origin, Source},
     rewrite::{
         expand::{Piece, expand},
@@ -165,11 +165,9 @@ impl Relay {
     async fn input(&self, scanned: &Scanned, node: &Node, param: &'static str) -> Result<Input, RelayError> {
         let document = &scanned.document;
         if let Some(index) = scanned.known().image_in(document, node) {
-            return match scanned.intake.get(index) {
-                Some(Taken::Image(received)) => Ok(self.received(received.clone()).await),
-                Some(Taken::Lost(error)) => Err(error.into()),
-                _ => Err(RelayError::bad(Some(param), "is not a picture")),
-            };
+            check_picture(scanned.intake.get(index), param)?;
+            let received = scanned.intake.image(index).ok_or_else(|| RelayError::bad(Some(param), "is not a picture"))?;
+            return Ok(self.received(received.clone()).await);
         }
         let inner = ["image_url", "url"].iter().find_map(|key| node.get(key)).unwrap_or(node);
         let url = document.string(inner).or_else(|| document.string_at(inner, "url"));
@@ -188,7 +186,7 @@ impl Relay {
         let found = self.library.open(id).await?;
         let missing = || RelayError::BadRequest { message: format!("there is no image {id}"), param: Some(param), code: "image_not_found" };
         let (record, blob) = found.ok_or_else(missing)?;
-        if tokio::fs::metadata(blob.path()).await.is_err() {
+        if !blob.exists() {
             return Err(missing());
         }
         Ok(Input { blob, media_type: record.blob.media_type, id: Some(id) })
@@ -219,7 +217,7 @@ impl Relay {
         if answer.is_stream {
             return Err(UpstreamError::new(Class::BadAnswer, "the upstream answered with a stream that was not asked for").into());
         }
-        let scanned = scan(answer.body, self.library.files(), ANSWER_MAX).await.map_err(bad_answer)?;
+        let scanned = self.scan_answer(answer, &mut keeper).await?;
         if let Some(error) = refusal(&scanned.document) {
             return Err(error.into());
         }

@@ -42,6 +42,9 @@ pub enum ScanBodyError<E> {
     /// No JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// The body is over in the middle of its JSON.
+    #[error("the body ends in the middle of its JSON")]
+    CutOff,
     /// The system has no random numbers.
     #[error("no random numbers are to be had")]
     Random,
@@ -55,6 +58,7 @@ impl<E> From<ScanBodyError<E>> for RelayError {
             ScanBodyError::Scan(error) => error.into(),
             ScanBodyError::TooLong(_) => Self::TooLarge(error.to_string()),
             ScanBodyError::Json(error) => error.into(),
+            ScanBodyError::CutOff => Self::BadRequest { message: error.to_string(), param: None, code: "invalid_json" },
             ScanBodyError::Random => Self::Panicked,
         }
     }
@@ -67,15 +71,43 @@ pub fn nonce() -> Option<Nonce> {
     Some(Nonce(bytes))
 }
 
+/// A body that could not be taken apart, and what was received of it until then.
+#[derive(Debug)]
+pub struct Broken<E> {
+    /// Why.
+    pub error: ScanBodyError<E>,
+    /// Its images so far.
+    pub intake: Box<Intake>,
+}
+
+impl<E> From<Broken<E>> for RelayError {
+    /// For a body that a client sent.
+    fn from(broken: Broken<E>) -> Self {
+        broken.error.into()
+    }
+}
+
 /// Reads `body` to its end, at most `longest` bytes; images go to files as they arrive.
 ///
 /// # Errors
-/// [`ScanBodyError`]; files are gone then.
-pub async fn scan<E>(body: impl Stream<Item = Result<Bytes, E>>, files: &Files, longest: u64) -> Result<Scanned, ScanBodyError<E>> {
+/// [`Broken`]: what has been received until then is still there.
+pub async fn scan<E>(body: impl Stream<Item = Result<Bytes, E>>, files: &Files, longest: u64) -> Result<Scanned, Broken<E>> {
+    let mut intake = Intake::new(files.clone());
+    match scan_into(body, &mut intake, longest).await {
+        Ok((document, nonce)) => Ok(Scanned { document, nonce, intake }),
+        Err(error) => Err(Broken { error, intake: Box::new(intake) }),
+    }
+}
+
+async fn scan_into<E>(
+    body: impl Stream<Item = Result<Bytes, E>>,
+    intake: &mut Intake,
+    longest: u64,
+) -> Result<(Document, Nonce), ScanBodyError<E>> {
     pin_mut!(body);
     let limits = ScanLimits::default();
     let nonce = nonce().ok_or(ScanBodyError::Random)?;
-    let (mut scanner, mut intake) = (Scanner::new(nonce, limits), Intake::new(files.clone()));
+    let mut scanner = Scanner::new(nonce, limits);
     let (mut events, mut seen) = (Vec::new(), 0u64);
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(ScanBodyError::Body)?;
@@ -83,16 +115,21 @@ pub async fn scan<E>(body: impl Stream<Item = Result<Bytes, E>>, files: &Files, 
         if seen > longest {
             return Err(ScanBodyError::TooLong(longest / 1024 / 1024));
         }
-        scanner.feed(&chunk, &mut events)?;
+        let result = scanner.feed(&chunk, &mut events);
         for event in events.drain(..) {
             intake.take(event).await;
         }
+        result?;
+    }
+    if scanner.is_inside() {
+        // Whatever is still open was cut off; `Broken` tells so.
+        return Err(ScanBodyError::CutOff);
     }
     let skeleton = scanner.finish(&mut events);
     for event in events.drain(..) {
         intake.take(event).await;
     }
-    Ok(Scanned { document: Document::parse(skeleton, limits.depth)?, nonce, intake })
+    Ok((Document::parse(skeleton, limits.depth)?, nonce))
 }
 
 impl Scanned {
@@ -107,8 +144,8 @@ impl Scanned {
         let own = self.intake.references().len();
         expand(text, self.nonce, |index| match self.intake.get(index) {
             Some(Taken::Image(received)) => data_url(received.blob.clone(), received.media_type.mime()),
-            Some(Taken::Verbatim(verbatim)) => vec![Piece::Raw(verbatim.0.clone())],
-            Some(Taken::Lost(_)) => Vec::new(),
+            Some(Taken::Verbatim(verbatim) | Taken::Refused(verbatim)) => vec![Piece::Raw(verbatim.0.clone())],
+            Some(Taken::Torn(_) | Taken::Lost(_)) => Vec::new(),
             None => match index.checked_sub(own).and_then(|at| linked.get(at)) {
                 Some((blob, mime)) => data_url(blob.clone(), mime),
                 None => Vec::new(),

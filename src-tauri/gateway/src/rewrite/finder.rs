@@ -27,6 +27,8 @@ pub enum Form {
     Bare,
     /// No image: a long run of base64 as it was written, to be replayed.
     Verbatim,
+    /// A data URL that calls itself an image and is none of a kind that is kept, as it was written.
+    Refused,
 }
 
 /// How a run ended.
@@ -44,7 +46,7 @@ pub enum Ending {
 pub trait Sink {
     /// Text as it was written.
     fn text(&mut self, written: &[u8]);
-    /// A run begins; `media` is `None` for [`Form::Verbatim`].
+    /// A run begins; `media` is `None` for [`Form::Verbatim`] and [`Form::Refused`].
     fn open(&mut self, form: Form, media: Option<MediaType>);
     /// Decoded bytes of the open image, or the written text of the open verbatim run.
     fn bytes(&mut self, bytes: Vec<u8>);
@@ -65,6 +67,8 @@ enum Mode {
     },
     /// Inside the base64 of an image.
     Image(Box<Decoder>),
+    /// Inside the base64 of something that calls itself an image.
+    Refused(Box<Decoder>),
     /// Inside a long run of something else.
     Verbatim,
 }
@@ -131,6 +135,16 @@ impl Finder {
                     }
                     taken
                 }
+                Mode::Refused(decoder) => {
+                    let taken = decoder.feed(input, &mut Vec::new());
+                    if taken > 0 {
+                        sink.bytes(input[..taken].to_vec());
+                    }
+                    if taken < input.len() {
+                        self.close_verbatim(sink);
+                    }
+                    taken
+                }
                 Mode::Verbatim => {
                     let taken = input.iter().position(|&b| !is_letter(b)).unwrap_or(input.len());
                     if taken > 0 {
@@ -172,6 +186,14 @@ impl Finder {
                     self.text_char(byte, written, sink);
                 }
             }
+            Mode::Refused(decoder) => {
+                if decoder.feed(&[byte], &mut Vec::new()) == 1 {
+                    sink.bytes(written.to_vec());
+                } else {
+                    self.close_verbatim(sink);
+                    self.text_char(byte, written, sink);
+                }
+            }
             Mode::Verbatim => {
                 if is_letter(byte) {
                     sink.bytes(written.to_vec());
@@ -198,7 +220,7 @@ impl Finder {
         match std::mem::replace(&mut self.mode, Mode::Text) {
             Mode::Header => self.replay(false, sink),
             Mode::Image(decoder) => sink.close(Ending::Open(decoder)),
-            Mode::Verbatim => sink.close(Ending::Whole),
+            Mode::Verbatim | Mode::Refused(_) => sink.close(Ending::Whole),
             Mode::Text | Mode::Probe { .. } => {}
         }
     }
@@ -384,6 +406,13 @@ impl Finder {
                 sink.open(form, Some(media));
                 sink.bytes(decoded);
                 self.mode = Mode::Image(decoder);
+            }
+            // Too short to tell is no image either, but somebody may just be writing about data URLs.
+            None if form == Form::DataUrl && self.header.starts_with(b"data:image/") && head.len() == MediaType::SNIFF_LEN => {
+                sink.open(Form::Refused, None);
+                sink.bytes(std::mem::take(&mut self.held));
+                self.forget();
+                self.mode = Mode::Refused(decoder);
             }
             // A field may hold a data URL or a link after all.
             None => self.replay(form == Form::Bare, sink),

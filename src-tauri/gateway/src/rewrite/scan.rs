@@ -65,7 +65,7 @@ impl Nonce {
 pub struct Reference {
     /// How it was written.
     pub form: Form,
-    /// The type told from its first bytes; `None` for [`Form::Verbatim`].
+    /// The type told from its first bytes; `None` for [`Form::Verbatim`] and [`Form::Refused`].
     pub media: Option<MediaType>,
 }
 
@@ -247,15 +247,23 @@ impl Scanner {
     /// # Errors
     /// [`ScanError`] as soon as a limit is passed; the scanner is of no use afterwards.
     pub fn feed(&mut self, mut input: &[u8], events: &mut Vec<BlobEvent>) -> Result<(), ScanError> {
-        while !input.is_empty() {
-            let taken = if self.string.is_some() { self.in_string(input) } else { self.structure(input)? };
-            input = &input[taken..];
+        let mut result = Ok(());
+        while !input.is_empty() && result.is_ok() {
+            if self.string.is_some() {
+                let taken = self.in_string(input);
+                input = &input[taken..];
+            } else {
+                match self.structure(input) {
+                    Ok(taken) => input = &input[taken..],
+                    Err(error) => result = Err(error),
+                }
+            }
             if self.out.skeleton.len() > self.limits.skeleton {
-                return Err(ScanError::TooLarge(self.limits.skeleton));
+                result = Err(ScanError::TooLarge(self.limits.skeleton));
             }
         }
         events.append(&mut self.out.events);
-        Ok(())
+        result
     }
 
     /// Ends the body (or one event of a stream) and hands out its skeleton; numbering goes on. A string that has not
@@ -272,9 +280,15 @@ impl Scanner {
         std::mem::take(&mut self.out.skeleton)
     }
 
-    /// References given out so far.
-    pub fn references(&self) -> usize {
-        self.out.next
+    /// Whether the JSON has begun and not ended.
+    pub fn is_inside(&self) -> bool {
+        self.string.is_some() || !self.frames.is_empty()
+    }
+
+    /// A reference number for an image that is not in the body: one that is to be downloaded.
+    pub fn take_number(&mut self) -> usize {
+        self.out.next += 1;
+        self.out.next - 1
     }
 
     fn structure(&mut self, input: &[u8]) -> Result<usize, ScanError> {

@@ -4,23 +4,36 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, Write},
-    path::PathBuf,
+    io::{self, Cursor, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::folder::sync_folder;
 use crate::model::{Measured, Sha256};
+
+/// Damaged pictures that are kept for support.
+const QUARANTINE_MAX: usize = 100;
+
+/// How long they are kept.
+const QUARANTINE_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Pictures at once that may be in memory because the disk failed.
+const RESCUES: usize = 2;
 
 /// The folder of images: `blobs/ab/{sha256}`, `thumbs/ab/{sha256}.jpg`, `tmp/`, `quarantine/`.
 #[derive(Clone, Debug)]
 pub struct Files {
     root: Arc<PathBuf>,
+    rescues: Arc<Semaphore>,
 }
 
-/// Bytes on disk that can be read; cheap to clone. A temporary one is deleted with its last handle unless it got a
-/// final name, which all handles follow.
+/// Bytes that can be read, on disk or, when the disk failed, in memory; cheap to clone. A temporary file is deleted
+/// with its last handle unless it got a final name, which all handles follow.
 #[derive(Clone, Debug)]
 pub struct Blob {
     place: Arc<Place>,
@@ -28,43 +41,101 @@ pub struct Blob {
 }
 
 #[derive(Debug)]
-struct Place(Mutex<(PathBuf, Temporary)>);
+struct Place(Mutex<Where>);
 
-type Temporary = bool;
+#[derive(Clone, Debug)]
+enum Where {
+    File { path: PathBuf, temporary: bool },
+    Memory(Bytes),
+}
 
 impl Place {
-    fn lock(&self) -> MutexGuard<'_, (PathBuf, Temporary)> {
+    fn lock(&self) -> MutexGuard<'_, Where> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let (path, temporary) = &*self.lock();
-        if *temporary {
+        if let Where::File { path, temporary: true } = &*self.lock() {
             let _ = fs::remove_file(path);
         }
     }
 }
 
+/// A blob that is open for reading.
+#[derive(Debug)]
+pub enum BlobReader {
+    /// On disk.
+    File(File),
+    /// In memory.
+    Memory(Cursor<Bytes>),
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Memory(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Seek for BlobReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Memory(bytes) => bytes.seek(to),
+        }
+    }
+}
+
 impl Blob {
-    fn new(path: PathBuf, len: u64, temporary: Temporary) -> Self {
-        Self { place: Arc::new(Place(Mutex::new((path, temporary)))), len }
+    fn new(place: Where, len: u64) -> Self {
+        Self { place: Arc::new(Place(Mutex::new(place))), len }
     }
 
     /// A file that belongs to somebody else.
     pub fn at(path: PathBuf, len: u64) -> Self {
-        Self::new(path, len, false)
+        Self::new(Where::File { path, temporary: false }, len)
     }
 
     /// A file that goes with its last handle.
     pub fn temporary(path: PathBuf, len: u64) -> Self {
-        Self::new(path, len, true)
+        Self::new(Where::File { path, temporary: true }, len)
     }
 
-    /// Where to read it now.
-    pub fn path(&self) -> PathBuf {
-        self.place.lock().0.clone()
+    /// Bytes that no disk would take.
+    pub fn memory(bytes: Bytes) -> Self {
+        let len = bytes.len() as u64;
+        Self::new(Where::Memory(bytes), len)
+    }
+
+    /// Opens it. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open(&self) -> io::Result<BlobReader> {
+        match self.place.lock().clone() {
+            Where::File { path, .. } => File::open(path).map(BlobReader::File),
+            Where::Memory(bytes) => Ok(BlobReader::Memory(Cursor::new(bytes))),
+        }
+    }
+
+    /// Whether it can be read: its file is there.
+    pub fn exists(&self) -> bool {
+        match &*self.place.lock() {
+            Where::File { path, .. } => path.exists(),
+            Where::Memory(_) => true,
+        }
+    }
+
+    /// Where to read it now; `None` for one in memory.
+    pub fn path(&self) -> Option<PathBuf> {
+        match &*self.place.lock() {
+            Where::File { path, .. } => Some(path.clone()),
+            Where::Memory(_) => None,
+        }
     }
 
     /// The same file, now that its length is known.
@@ -98,7 +169,12 @@ impl Files {
         for entry in fs::read_dir(root.join("tmp"))? {
             let _ = fs::remove_file(entry?.path());
         }
-        Ok(Self { root: Arc::new(root) })
+        Ok(Self { root: Arc::new(root), rescues: Arc::new(Semaphore::new(RESCUES)) })
+    }
+
+    /// Leave to keep one picture in memory because the disk failed; `None` when too many are.
+    pub fn rescue(&self) -> Option<OwnedSemaphorePermit> {
+        self.rescues.clone().try_acquire_owned().ok()
     }
 
     /// A name nobody else uses.
@@ -134,15 +210,68 @@ impl Files {
     pub fn keep(&self, blob: &Blob, sha256: Sha256) -> io::Result<Blob> {
         let path = self.blob_path(sha256);
         let mut place = blob.place.lock();
-        let (now, temporary) = &mut *place;
-        if *now != path && !fs::metadata(&path).is_ok_and(|m| m.len() == blob.len) {
-            File::open(&*now)?.sync_all()?;
-            fs::rename(&*now, &path)?;
-            (*now, *temporary) = (path.clone(), false);
+        match &mut *place {
+            Where::File { path: now, temporary } => {
+                if *now != path && !fs::metadata(&path).is_ok_and(|m| m.len() == blob.len) {
+                    File::open(&*now)?.sync_all()?;
+                    fs::rename(&*now, &path)?;
+                    (*now, *temporary) = (path.clone(), false);
+                }
+            }
+            // Perhaps there is room again by now.
+            Where::Memory(bytes) => {
+                let temporary = self.temporary_path();
+                let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
+                if let Err(error) = written {
+                    let _ = fs::remove_file(&temporary);
+                    return Err(error);
+                }
+            }
         }
         // Also when it was there: whoever put it there may not have synced yet.
         path.parent().map_or(Ok(()), sync_folder)?;
         Ok(Blob::at(path, blob.len))
+    }
+
+    /// Puts bytes aside that are damaged, for support; the oldest beyond [`QUARANTINE_MAX`] and those older than
+    /// [`QUARANTINE_TIME`] go. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn quarantine(&self, blob: &Blob) -> io::Result<PathBuf> {
+        let folder = self.root.join("quarantine");
+        self.tidy_quarantine()?;
+        let target = folder.join(format!("{}-{}", crate::model::now(), uuid::Uuid::new_v4()));
+        let mut place = blob.place.lock();
+        match &mut *place {
+            Where::File { path, temporary: temporary @ true } => {
+                fs::rename(&*path, &target)?;
+                (*path, *temporary) = (target.clone(), false);
+            }
+            Where::File { .. } => {}
+            Where::Memory(bytes) => fs::write(&target, bytes)?,
+        }
+        Ok(target)
+    }
+
+    /// Forgets what has been in quarantine for too long. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn tidy_quarantine(&self) -> io::Result<()> {
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(self.root.join("quarantine"))? {
+            let entry = entry?;
+            kept.push((entry.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+        }
+        kept.sort();
+        let excess = (kept.len() + 1).saturating_sub(QUARANTINE_MAX);
+        for (at, (changed, path)) in kept.iter().enumerate() {
+            if at < excess || changed.elapsed().is_ok_and(|age| age > QUARANTINE_TIME) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes a thumbnail under its final name. Blocks.
@@ -152,9 +281,7 @@ impl Files {
     pub fn keep_thumbnail(&self, sha256: Sha256, jpeg: &[u8]) -> io::Result<()> {
         let temporary = self.temporary_path();
         // Synced before it gets its name: an empty one after a power failure would count as made for ever.
-        let written = File::create_new(&temporary)
-            .and_then(|mut file| file.write_all(jpeg).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, self.thumbnail_path(sha256)));
+        let written = write_synced(&temporary, jpeg).and_then(|()| fs::rename(&temporary, self.thumbnail_path(sha256)));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
@@ -178,4 +305,10 @@ impl Files {
         }
         Ok(found)
     }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }

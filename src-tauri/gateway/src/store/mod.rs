@@ -13,7 +13,7 @@ mod upstreams;
 
 pub use blobs::{mark_missing, mark_present, pending_thumbnails, present_digests, set_thumbnail};
 pub use db::{Db, DbError, is_python};
-pub use files::{Blob, Files};
+pub use files::{Blob, BlobReader, Files};
 pub use folder::{Folder, FolderError, Layout};
 pub use images::{Inserted, adopt, count, find, insert, newest, touch};
 pub use meta::{meta, set_meta};

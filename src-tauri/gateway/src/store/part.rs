@@ -2,11 +2,16 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
+    sync::Arc,
 };
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256 as Hasher};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::JoinHandle,
+};
 
 use super::files::{Blob, Files};
 use crate::model::{Completeness, MediaType, Sha256};
@@ -45,6 +50,8 @@ pub struct Received {
     pub media_type: MediaType,
     /// Whether the file ends as its format should.
     pub complete: bool,
+    /// Leave to be in memory, for as long as it is.
+    _rescue: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// Text that has been set aside, to be replayed as it was written.
@@ -63,6 +70,7 @@ struct Written {
     blob: Blob,
     sha256: Sha256,
     completeness: Completeness,
+    rescue: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Part {
@@ -89,9 +97,9 @@ impl Part {
     /// # Errors
     /// [`PartError`]; the file is gone then.
     pub async fn finish(self) -> Result<Received, PartError> {
-        let Written { blob, sha256, completeness } = self.written().await?;
+        let Written { blob, sha256, completeness, rescue } = self.written().await?;
         let media_type = MediaType::sniff(completeness.head()).ok_or(PartError::NotAnImage)?;
-        Ok(Received { blob, sha256, media_type, complete: completeness.looks_complete() })
+        Ok(Received { blob, sha256, media_type, complete: completeness.looks_complete(), _rescue: rescue })
     }
 
     /// Ends a run of text.
@@ -104,19 +112,67 @@ impl Part {
 }
 
 fn write(files: &Files, mut chunks: mpsc::Receiver<Vec<u8>>) -> Result<Written, PartError> {
-    let path = files.temporary_path();
-    // From here on the file goes with this value, also on the way out of an error.
-    let mut file = File::create_new(&path)?;
-    let guard = Blob::temporary(path, 0);
+    let mut place = Writing::begin(files)?;
     let (mut hasher, mut completeness) = (Hasher::new(), Completeness::new());
     while let Some(chunk) = chunks.blocking_recv() {
         if completeness.len() + chunk.len() as u64 > IMAGE_MAX {
             return Err(PartError::TooLarge);
         }
-        file.write_all(&chunk)?;
+        place.append(files, &chunk, completeness.len())?;
         hasher.update(&chunk);
         completeness.feed(&chunk);
     }
-    let blob = guard.with_len(completeness.len());
-    Ok(Written { blob, sha256: Sha256(hasher.finalize().into()), completeness })
+    let rescue = place.rescue.take().map(Arc::new);
+    Ok(Written { blob: place.into_blob(completeness.len()), sha256: Sha256(hasher.finalize().into()), completeness, rescue })
+}
+
+/// Where the bytes go: a temporary file, or memory once the disk has failed. They were paid for.
+struct Writing {
+    file: Option<(File, Blob)>,
+    memory: Vec<u8>,
+    rescue: Option<OwnedSemaphorePermit>,
+}
+
+impl Writing {
+    fn begin(files: &Files) -> Result<Self, PartError> {
+        let path = files.temporary_path();
+        let mut place = Self { file: None, memory: Vec::new(), rescue: None };
+        match File::options().read(true).write(true).create_new(true).open(&path) {
+            // From here on the file goes with this value, also on the way out of an error.
+            Ok(file) => place.file = Some((file, Blob::temporary(path, 0))),
+            Err(error) => place.flee(files, 0, error)?,
+        }
+        Ok(place)
+    }
+
+    fn append(&mut self, files: &Files, chunk: &[u8], before: u64) -> Result<(), PartError> {
+        if let Some((file, _)) = &mut self.file {
+            match file.write_all(chunk) {
+                Ok(()) => return Ok(()),
+                Err(error) => self.flee(files, before, error)?,
+            }
+        }
+        self.memory.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// The disk has failed: what is on it so far is read back, and the file makes room.
+    fn flee(&mut self, files: &Files, written: u64, error: io::Error) -> Result<(), PartError> {
+        let Some(rescue) = files.rescue() else { return Err(error.into()) };
+        tracing::error!(%error, "the disk takes no more; a picture is kept in memory until it is handed over");
+        self.rescue = Some(rescue);
+        if let Some((mut file, _gone_with_this)) = self.file.take() {
+            self.memory.resize(written as usize, 0);
+            file.seek(SeekFrom::Start(0))?;
+            file.read_exact(&mut self.memory)?;
+        }
+        Ok(())
+    }
+
+    fn into_blob(self, len: u64) -> Blob {
+        match self.file {
+            Some((_, blob)) => blob.with_len(len),
+            None => Blob::memory(Bytes::from(self.memory)),
+        }
+    }
 }

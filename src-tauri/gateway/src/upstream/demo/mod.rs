@@ -4,7 +4,10 @@
 mod artist;
 mod dialect;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    io::Read,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
@@ -16,6 +19,7 @@ use super::{
     Answer, Brief, Call, Class, Upstream, UpstreamError,
     fetch::{Download, FetchError},
 };
+use crate::store::Blob;
 
 /// Side of a picture if the client names no size.
 const DEFAULT_SIDE: u32 = 1024;
@@ -73,13 +77,19 @@ fn paint(brief: &Brief, number: u32) -> Vec<u8> {
         .rev()
         .take(INPUTS_MAX)
         .filter(|blob| blob.len() <= INPUT_MAX)
-        .filter_map(|blob| std::fs::read(blob.path()).ok())
+        .filter_map(|blob| read_whole(blob).ok())
         .collect();
     let (width, height) = size(brief.size.as_deref());
     // Several pictures of one prompt are to differ.
     let prompt = if number == 0 { brief.prompt.clone() } else { format!("{} ({})", brief.prompt, number + 1) };
     let format = if is_jpeg(brief) { Format::Jpeg } else { Format::Png };
     draw(&Drawing { prompt: &prompt, width, height, inputs: &inputs, format })
+}
+
+fn read_whole(blob: &Blob) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    blob.open()?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn size(text: Option<&str>) -> (u32, u32) {
