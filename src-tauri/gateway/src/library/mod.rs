@@ -11,7 +11,7 @@ mod thumbnails;
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    model::{BlobRecord, ImageId, ImageRecord, NewImage, Origin, Thumbnail, now},
+    model::{BlobRecord, ImageId, ImageRecord, NewImage, Origin, PixelSize, Thumbnail, now},
     store::{self, Blob, Db, DbError, Files, Received},
 };
 
@@ -39,6 +39,8 @@ pub struct Saved {
     pub id: ImageId,
     /// Its bytes under their final name.
     pub blob: Blob,
+    /// From its header.
+    pub size: Option<PixelSize>,
 }
 
 /// A handle; clones share everything.
@@ -105,7 +107,7 @@ impl Library {
         self.thumbnails.ask(sha256, media_type);
         let id = inserted.id();
         tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
-        Ok(Saved { id, blob })
+        Ok(Saved { id, blob, size })
     }
 
     /// Looks an image up.

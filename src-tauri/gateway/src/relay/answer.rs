@@ -5,9 +5,10 @@ use std::{collections::HashMap, time::Instant};
 use super::{LinkBase, RelayError, receive::data_url};
 use crate::{
     library::{Intake, Library, Saved, Taken},
-    model::Origin,
+    model::{Origin, PixelSize},
     rewrite::{
         expand::{Piece, expand},
+        present::drafts,
         scan::Nonce,
     },
     store::{Blob, Part, Received},
@@ -96,6 +97,24 @@ impl Keeper {
             }
         };
         self.outcomes.insert(index, outcome);
+    }
+
+    /// The client gets the address as it is.
+    pub fn leave(&mut self, index: usize, url: String) {
+        self.outcomes.insert(index, Outcome::Address(url));
+    }
+
+    /// Pictures that are the same as another of the answer but for their size: what a model drew on its way there.
+    pub fn drafts(&self) -> Vec<usize> {
+        let sized: Vec<(usize, PixelSize)> = self
+            .outcomes
+            .iter()
+            .filter_map(|(index, outcome)| match outcome {
+                Outcome::Saved(saved) => Some((*index, saved.size?)),
+                _ => None,
+            })
+            .collect();
+        drafts(&sized)
     }
 
     /// How many pictures of the answer are damaged or no pictures.

@@ -1,15 +1,15 @@
 //! Chat completions: the conversation goes to the upstream with real image bytes, the answer comes back with links.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use tokio::sync::mpsc;
+use futures_util::Stream;
 
 use super::{
-    CLIENT_QUEUE, Client, Relay, RelayError, Reply,
+    Client, Relay, RelayError, Reply,
     answer::{ANSWER_MAX, Keeper},
     images::REQUEST_MAX,
+    pump::{Pump, ToClient},
     receive::{Scanned, nonce, scan},
 };
 use crate::{
@@ -18,19 +18,12 @@ use crate::{
     rewrite::{
         json::{Document, Kind},
         request, response,
-        scan::{Nonce, ScanLimits},
-        sse::write_event,
-        stream::{ChatStream, Step, from_completion},
+        scan::ScanLimits,
+        stream::{ChatStream, from_completion},
     },
     store::Blob,
-    upstream::{Answer, Brief, Call, Class, Endpoint, Payload, UpstreamError, refusal_in, takes_tools},
+    upstream::{Answer, Brief, Call, Class, Endpoint, Payload, Upstream, UpstreamError, refusal_in, takes_tools},
 };
-
-/// Silence in a stream after which a comment tells proxies and clients that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// How long a client may leave its answer unread before it counts as gone. The picture is saved all the same.
-const STALLED: Duration = Duration::from_secs(60);
 
 /// Members of a request that models which draw do not take.
 const TOOLS: [&str; 5] = ["tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"];
@@ -40,6 +33,8 @@ struct Prepared {
     call: Call,
     origin: Origin,
     model: Option<String>,
+    /// More than one choice was asked for.
+    several: bool,
 }
 
 impl Relay {
@@ -115,16 +110,17 @@ impl Relay {
         let brief = Brief { prompt: read.prompt, inputs, count: 1, ..Brief::default() };
         let call = Call { endpoint: Endpoint::Chat, payload: json_payload(body), stream, brief };
         let model = model.or_else(|| Some(settings.gateway_model.clone()));
-        Ok(Prepared { call, origin, model })
+        let several = document.root().get("n").is_some_and(|n| document.raw(n) != "1" && !n.is_null());
+        Ok(Prepared { call, origin, model, several })
     }
 
     async fn dispatch(&self, prepared: Prepared, client: Client, permit: tokio::sync::OwnedSemaphorePermit) -> Result<Reply, RelayError> {
-        let Prepared { call, origin, model } = prepared;
-        let wants_stream = call.stream;
+        let Prepared { call, origin, model, several } = prepared;
+        let (wants_stream, upstream) = (call.stream, self.upstream());
         let keeper = Keeper::new(self.library.clone(), origin, client.links);
-        let answer = self.upstream().send(call).await?;
+        let answer = upstream.send(call).await?;
         if !answer.is_stream {
-            let reply = self.whole(answer, keeper, model, wants_stream).await;
+            let reply = self.whole(answer, keeper, &*upstream, model, several, wants_stream).await;
             drop(permit);
             return reply;
         }
@@ -132,27 +128,27 @@ impl Relay {
             return Err(UpstreamError::new(Class::BadAnswer, "the upstream answered with a stream to a request for a whole answer").into());
         }
         let nonce = nonce().ok_or(RelayError::Panicked)?;
-        let (sender, receiver) = mpsc::channel(CLIENT_QUEUE);
-        let pump = Pump {
-            machine: ChatStream::new(nonce, ScanLimits::default(), model),
-            intake: Intake::new(self.library.files().clone()),
-            nonce,
-            keeper,
-            client: ToClient { sender, gone: false },
+        let (client, receiver) = ToClient::new();
+        let machine = ChatStream::new(nonce, ScanLimits::default(), model, several);
+        let pump = Pump::new(machine, Intake::new(self.library.files().clone()), nonce, keeper, upstream, client, several);
+        let run = async move {
+            pump.run(answer).await;
+            drop(permit);
         };
-        let span = tracing::Span::current();
-        self.jobs.spawn(tracing::Instrument::instrument(
-            async move {
-                pump.run(answer).await;
-                drop(permit);
-            },
-            span,
-        ));
+        self.jobs.spawn(tracing::Instrument::in_current_span(run));
         Ok(Reply::Events(receiver))
     }
 
     /// A whole answer of JSON, for either kind of request.
-    async fn whole(&self, answer: Answer, mut keeper: Keeper, model: Option<String>, wants_stream: bool) -> Result<Reply, RelayError> {
+    async fn whole(
+        &self,
+        answer: Answer,
+        mut keeper: Keeper,
+        upstream: &dyn Upstream,
+        model: Option<String>,
+        several: bool,
+        wants_stream: bool,
+    ) -> Result<Reply, RelayError> {
         let scanned = self.scan_answer(answer, &mut keeper).await?;
         if let Some(error) = refusal(&scanned.document) {
             return Err(error.into());
@@ -161,7 +157,12 @@ impl Relay {
             keeper.keep(index, &scanned.intake, None).await;
         }
         keeper.check()?;
-        let mut text = response::chat(&scanned.document, scanned.known(), model.as_deref());
+        let without = if several { Vec::new() } else { keeper.drafts() };
+        let mut remote = Vec::new();
+        let mut text = response::chat(&scanned.document, scanned.known(), model.as_deref(), &without, &mut remote);
+        for (at, url) in remote.into_iter().enumerate() {
+            keeper.fetch(scanned.intake.references().len() + at, url, upstream).await;
+        }
         if wants_stream {
             text = from_completion(&Document::parse(text, ScanLimits::default().depth)?);
         }
@@ -169,8 +170,8 @@ impl Relay {
         if !wants_stream {
             return Ok(Reply::Json(body));
         }
-        let (sender, receiver) = mpsc::channel(CLIENT_QUEUE);
-        self.jobs.spawn(async move { ToClient { sender, gone: false }.send_all(&body).await });
+        let (mut client, receiver) = ToClient::new();
+        self.jobs.spawn(async move { client.send_all(&body).await });
         Ok(Reply::Events(receiver))
     }
 
@@ -236,96 +237,4 @@ pub(super) fn check_picture(taken: Option<&Taken>, param: &'static str) -> Resul
 pub(super) fn refusal(document: &Document) -> Option<UpstreamError> {
     document.root().get("error")?;
     refusal_in(&serde_json::from_slice(document.text()).ok()?)
-}
-
-/// A streamed answer on its way: upstream to client, pictures to the library.
-struct Pump {
-    machine: ChatStream,
-    intake: Intake,
-    nonce: Nonce,
-    keeper: Keeper,
-    client: ToClient,
-}
-
-impl Pump {
-    async fn run(mut self, mut answer: Answer) {
-        let mut seen = 0u64;
-        let failure = loop {
-            let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
-                Err(_silence) => {
-                    self.client.send(Bytes::from_static(b": keep-alive\n\n")).await;
-                    continue;
-                }
-                Ok(None) => break None,
-                Ok(Some(Err(error))) => break Some(error),
-                Ok(Some(Ok(chunk))) => chunk,
-            };
-            seen += chunk.len() as u64;
-            let steps = match self.machine.feed(&chunk) {
-                _ if seen > ANSWER_MAX => break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")),
-                Ok(steps) => steps,
-                Err(error) => break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}"))),
-            };
-            self.perform(steps).await;
-        };
-        let rest = self.machine.finish(failure.is_none());
-        self.perform(rest).await;
-        if let Some(error) = failure {
-            tracing::warn!(%error, saved = self.keeper.received(), "the upstream's stream broke off");
-            let event = serde_json::json!({"error": {"message": error.message, "type": "upstream_error", "code": error.class.code(), "param": null}});
-            self.client.send(write_event(&[], event.to_string().as_bytes()).into()).await;
-        }
-        tracing::info!(
-            images = self.keeper.received(),
-            ms = self.keeper.started.elapsed().as_millis() as u64,
-            client_gone = self.client.gone,
-            "chat answered"
-        );
-    }
-
-    async fn perform(&mut self, steps: Vec<Step>) {
-        for step in steps {
-            match step {
-                Step::Blob(event) => {
-                    if let Some(index) = self.intake.take(event).await {
-                        self.keeper.keep(index, &self.intake, None).await;
-                    }
-                }
-                Step::Send(text) => {
-                    let body = Assembled::new(self.keeper.linked(&text, self.nonce, &self.intake));
-                    self.client.send_all(&body).await;
-                }
-            }
-        }
-    }
-}
-
-/// The client's end of a stream. Once it is gone, everything goes on without it.
-struct ToClient {
-    sender: mpsc::Sender<Bytes>,
-    gone: bool,
-}
-
-impl ToClient {
-    async fn send(&mut self, bytes: Bytes) {
-        if !self.gone && !bytes.is_empty() {
-            self.gone = self.sender.send_timeout(bytes, STALLED).await.is_err();
-        }
-    }
-
-    async fn send_all(&mut self, body: &Assembled) {
-        let mut reading = body.body();
-        while !self.gone
-            && let Some(frame) = http_body_util::BodyExt::frame(&mut reading).await
-        {
-            match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(bytes)) => self.send(bytes).await,
-                Ok(Err(_)) => {}
-                Err(error) => {
-                    tracing::error!(%error, "an answer could not be read back from disk");
-                    return;
-                }
-            }
-        }
-    }
 }

@@ -1,26 +1,31 @@
 //! The Images API: generations and edits. Answers carry links or base64 as the client asks; the pictures are in the
 //! library either way.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Client, Relay, RelayError, Reply,
     answer::{Keeper, Outcome, download},
     chat::{check_picture, json_payload, payload, refusal},
-    receive::{Scanned, data_url, scan},
+    image_pump::ImagePump,
+    pump::ToClient,
+    receive::{Scanned, data_url, nonce, scan},
 };
 use crate::{
-    library::Assembled,
+    library::{Assembled, Intake},
     model::{ImageId, MediaType, Origin, Source},
     rewrite::{
         expand::{Piece, expand},
+        image_stream::{HandOver, ImageStream},
         json::{Document, Edits, Node, quote},
         links,
         request::no_duplicates,
         response::{self, Item},
+        scan::ScanLimits,
     },
     store::{Blob, Part, Received},
     upstream::{Answer, Brief, Call, Class, Endpoint, Payload, Upstream, UpstreamError},
@@ -33,7 +38,7 @@ pub const REQUEST_MAX: u64 = 256 * 1024 * 1024;
 const INPUTS_MAX: usize = 16;
 
 /// Members that are ours to decide and not the upstream's.
-const OURS: [&str; 3] = ["response_format", "stream", "partial_images"];
+const OURS: [&str; 1] = ["response_format"];
 
 /// A picture that an edit starts from.
 #[derive(Clone, Debug)]
@@ -61,6 +66,8 @@ struct Asked {
     size: Option<String>,
     count: u32,
     output_format: Option<String>,
+    stream: bool,
+    partial_images: u32,
     parameters: String,
 }
 
@@ -88,16 +95,14 @@ impl Relay {
         edits.remove(document.root(), &ours);
         let body = Assembled::new(scanned.assemble(&document.edited(edits), &[]));
         let brief = brief(&asked, Vec::new());
-        let call = Call { endpoint: Endpoint::Generations, payload: json_payload(body), stream: false, brief };
+        let call = Call { endpoint: Endpoint::Generations, payload: json_payload(body), stream: asked.stream, brief };
         let origin = origin(&asked, &*upstream, Source::Generated, Vec::new());
         drop(scanned);
         let relay = self.clone();
         self.detached(async move {
             let keeper = Keeper::new(relay.library.clone(), origin, client.links);
             let answer = upstream.send(call).await?;
-            let reply = relay.pictures(answer, keeper, &*upstream, &asked).await;
-            drop(permit);
-            reply
+            relay.answered(answer, keeper, upstream, &asked, "image_generation", permit).await
         })
         .await
     }
@@ -122,7 +127,7 @@ impl Relay {
         let relay = self.clone();
         self.detached(async move {
             let keeper = Keeper::new(relay.library.clone(), origin, client.links);
-            let call = |payload| Call { endpoint: Endpoint::Edits, payload, stream: false, brief: brief(&asked, inputs.clone()) };
+            let call = |payload| Call { endpoint: Endpoint::Edits, payload, stream: asked.stream, brief: brief(&asked, inputs.clone()) };
             let as_json = relay.edits_as_json(&*upstream);
             let mut answer = upstream.send(call(request.payload(upstream.model(), as_json)?)).await;
             if let Err(error) = &answer
@@ -133,9 +138,7 @@ impl Relay {
                 relay.remember_json_edits(&*upstream);
                 answer = upstream.send(call(request.payload(upstream.model(), true)?)).await;
             }
-            let reply = relay.pictures(answer?, keeper, &*upstream, &asked).await;
-            drop(permit);
-            reply
+            relay.answered(answer?, keeper, upstream, &asked, "image_edit", permit).await
         })
         .await
     }
@@ -212,8 +215,49 @@ impl Relay {
         Ok(self.received(received).await)
     }
 
-    /// An answer of the Images API, for the client.
-    async fn pictures(&self, answer: Answer, mut keeper: Keeper, upstream: &dyn Upstream, asked: &Asked) -> Result<Reply, RelayError> {
+    /// An answer of the Images API, whole or as a stream, for a client that asked for one or the other. `kind` begins
+    /// the names of events.
+    async fn answered(
+        &self,
+        answer: Answer,
+        keeper: Keeper,
+        upstream: Arc<dyn Upstream>,
+        asked: &Asked,
+        kind: &'static str,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Reply, RelayError> {
+        if asked.stream && answer.is_stream {
+            let nonce = nonce().ok_or(RelayError::Panicked)?;
+            let (client, events) = ToClient::new();
+            let hand_over = if asked.base64 { HandOver::Base64 } else { HandOver::Link };
+            let machine = ImageStream::new(nonce, ScanLimits::default(), hand_over);
+            let pump = ImagePump::new(machine, Intake::new(self.library.files().clone()), nonce, keeper, upstream, client, hand_over);
+            let run = async move {
+                pump.run(answer).await;
+                drop(permit);
+            };
+            self.jobs.spawn(tracing::Instrument::in_current_span(run));
+            return Ok(Reply::Events(events));
+        }
+        let body = self.pictures(answer, keeper, &*upstream, asked, kind).await?;
+        drop(permit);
+        if !asked.stream {
+            return Ok(Reply::Json(body));
+        }
+        let (mut client, events) = ToClient::new();
+        self.jobs.spawn(async move { client.send_all(&body).await });
+        Ok(Reply::Events(events))
+    }
+
+    /// A whole answer of the Images API, for the client: JSON, or the events that it would have been.
+    async fn pictures(
+        &self,
+        answer: Answer,
+        mut keeper: Keeper,
+        upstream: &dyn Upstream,
+        asked: &Asked,
+        kind: &str,
+    ) -> Result<Assembled, RelayError> {
         if answer.is_stream {
             return Err(UpstreamError::new(Class::BadAnswer, "the upstream answered with a stream that was not asked for").into());
         }
@@ -260,10 +304,13 @@ impl Relay {
         if missing > 0 {
             tracing::error!(missing, "pictures of the answer are damaged");
         }
-        let text = response::images(&scanned.document, &values);
+        let mut text = response::images(&scanned.document, &values);
+        if asked.stream {
+            text = response::images_as_stream(&Document::parse(text, ScanLimits::default().depth)?, kind);
+        }
         let pieces = expand(&text, scanned.nonce, |index| picture(&keeper, index, asked.base64));
         tracing::info!(images = keeper.received(), ms = keeper.started.elapsed().as_millis() as u64, "pictures answered");
-        Ok(Reply::Json(Assembled::new(pieces)))
+        Ok(Assembled::new(pieces))
     }
 
     fn edits_as_json(&self, upstream: &dyn Upstream) -> bool {
@@ -280,13 +327,15 @@ impl Relay {
 /// Upstreams, by name, that refused an edit as a form.
 pub type JsonEdits = HashSet<String>;
 
-fn picture(keeper: &Keeper, index: usize, base64: bool) -> Vec<Piece<Blob>> {
+/// What stands for a picture in the answer.
+pub(super) fn picture(keeper: &Keeper, index: usize, base64: bool) -> Vec<Piece<Blob>> {
     match keeper.outcomes.get(&index) {
         Some(Outcome::Saved(saved)) if base64 => vec![Piece::Base64(saved.blob.clone())],
         Some(Outcome::Saved(saved)) => vec![Piece::Text(keeper.links.link(saved.id).into_bytes())],
         Some(Outcome::Inline(received)) if base64 => vec![Piece::Base64(received.blob.clone())],
         Some(Outcome::Inline(received)) => data_url(received.blob.clone(), received.media_type.mime()),
-        _ => Vec::new(),
+        Some(Outcome::Address(url)) => vec![Piece::Text(url.clone().into_bytes())],
+        Some(Outcome::Lost) | None => Vec::new(),
     }
 }
 
@@ -339,18 +388,40 @@ fn asked(fields: &[(String, String)], client: &Client) -> Result<Asked, RelayErr
         Some(_) => return Err(RelayError::bad(Some("response_format"), "'response_format' must be 'url' or 'b64_json'")),
         None => client.prefers_base64 || model.as_deref().is_some_and(|m| m.to_ascii_lowercase().starts_with("gpt-image")),
     };
-    if raw("stream").is_some_and(|raw| raw == "true") {
-        return Err(RelayError::bad(Some("stream"), "streaming of the Images API is not supported yet; send the request without 'stream'"));
-    }
+    let stream = raw("stream") == Some("true");
+    let bad_partials = || RelayError::bad(Some("partial_images"), "'partial_images' must be a number from 0 to 3");
+    let partial_images = match raw("partial_images") {
+        None => 0,
+        Some(raw) => raw.parse().ok().filter(|n| *n <= 3).ok_or_else(bad_partials)?,
+    };
+    // Whoever streams wants to see, and OpenAI's streams know base64 alone.
+    let base64 = if stream { text("response_format")?.as_deref() != Some("url") } else { base64 };
     let known = ["prompt", "model", "image", "images", "mask", "response_format", "stream"];
     let parameters: Vec<String> =
         fields.iter().filter(|(n, _)| !known.contains(&n.as_str())).map(|(n, v)| format!("{}:{v}", quote(n))).collect();
     let parameters = format!("{{{}}}", parameters.join(","));
-    Ok(Asked { prompt, model, base64, size: text("size")?, count, output_format: text("output_format")?, parameters })
+    Ok(Asked {
+        prompt,
+        model,
+        base64,
+        size: text("size")?,
+        count,
+        output_format: text("output_format")?,
+        stream,
+        partial_images,
+        parameters,
+    })
 }
 
 fn brief(asked: &Asked, inputs: Vec<Blob>) -> Brief {
-    Brief { prompt: asked.prompt.clone(), inputs, size: asked.size.clone(), count: asked.count, output_format: asked.output_format.clone() }
+    Brief {
+        prompt: asked.prompt.clone(),
+        inputs,
+        size: asked.size.clone(),
+        count: asked.count,
+        output_format: asked.output_format.clone(),
+        partial_images: asked.partial_images,
+    }
 }
 
 fn origin(asked: &Asked, upstream: &dyn Upstream, source: Source, made_from: Vec<ImageId>) -> Origin {

@@ -4,8 +4,10 @@
 mod answer;
 pub mod chat;
 mod error;
+mod image_pump;
 pub mod images;
 mod link;
+mod pump;
 mod receive;
 
 use std::sync::{Arc, Mutex};

@@ -89,6 +89,8 @@ pub struct Finder {
     before: u8,
     /// Letters of base64 in a row in plain text.
     letters: usize,
+    /// Whether long runs leave the text.
+    spills: bool,
 }
 
 impl Default for Finder {
@@ -100,7 +102,26 @@ impl Default for Finder {
 impl Finder {
     /// A finder in running text.
     pub fn text() -> Self {
-        Self { mode: Mode::Text, held: Vec::new(), header: Vec::new(), lengths: Vec::new(), previous: 0, before: 0, letters: 0 }
+        Self {
+            mode: Mode::Text,
+            held: Vec::new(),
+            header: Vec::new(),
+            lengths: Vec::new(),
+            previous: 0,
+            before: 0,
+            letters: 0,
+            spills: true,
+        }
+    }
+
+    /// Long runs of base64 that are no image stay in the text.
+    pub fn without_spilling(self) -> Self {
+        Self { spills: false, ..self }
+    }
+
+    /// A finder in the middle of an image's base64, taken over from an [`Ending::Open`].
+    pub fn resume(decoder: Box<Decoder>) -> Self {
+        Self { mode: Mode::Image(decoder), ..Self::text() }
     }
 
     /// A finder at the start of a string whose whole value may be a data URL: white space inside it is skipped.
@@ -263,7 +284,7 @@ impl Finder {
     }
 
     fn write_char(&mut self, byte: u8, written: &[u8], sink: &mut impl Sink) {
-        if is_letter(byte) && self.letters >= SPILL_AFTER {
+        if self.spills && is_letter(byte) && self.letters >= SPILL_AFTER {
             self.spill(written, sink);
         } else {
             self.letters = if is_letter(byte) { self.letters + 1 } else { 0 };
@@ -294,7 +315,7 @@ impl Finder {
     fn write(&mut self, text: &[u8], sink: &mut impl Sink) {
         let Some(&last) = text.last() else { return };
         self.previous = last;
-        if self.letters + text.len() <= SPILL_AFTER {
+        if !self.spills || self.letters + text.len() <= SPILL_AFTER {
             let run = text.iter().rev().take_while(|&&b| is_letter(b)).count();
             self.letters = if run == text.len() { self.letters + run } else { run };
             sink.text(text);

@@ -183,6 +183,11 @@ impl Edits {
         }
     }
 
+    /// Replaces a whole member, key and value.
+    pub fn replace_member(&mut self, member: &Member, key: &str, json: &str) {
+        self.0.push((member.start..member.value.span.end, format!("{}:{json}", quote(key))));
+    }
+
     /// Removes all members with one of `keys`. Members that are removed must not be edited otherwise.
     pub fn remove(&mut self, object: &Node, keys: &[&str]) {
         let members = object.members();

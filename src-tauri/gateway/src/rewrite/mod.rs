@@ -7,6 +7,7 @@
 pub mod base64;
 pub mod expand;
 pub mod finder;
+pub mod image_stream;
 pub mod json;
 pub mod links;
 pub mod present;

@@ -1,8 +1,14 @@
 //! How an image looks in the text of a chat answer: `![image](link)`, whatever the upstream wrapped around it.
 //! Streams: text is held back only while it may be what stands before an image.
 
+use super::links;
+use crate::model::PixelSize;
+
 /// Longest opener (`![…](`, `<img … src="`) and longest closer (`"title")`, `…>`) that is waited for, in bytes.
 const DRESS_MAX: usize = 512;
+
+/// Longest address of an image elsewhere that is waited for, in bytes; signed ones are long.
+const ADDRESS_MAX: usize = 4096;
 
 /// What goes to the client, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +24,13 @@ pub enum Shown {
     },
     /// An image that is only linked to: its address goes here.
     Address(usize),
+    /// An image that the upstream keeps at an address of its own.
+    Remote {
+        /// The address.
+        url: String,
+        /// Alternative text, never empty.
+        alt: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +61,11 @@ impl Presenter {
         self.held.push_str(text);
         self.drop_closer(false);
         if self.after == After::Nothing {
+            while let Some((start, end, shown)) = remote_image(&self.held) {
+                push_text(out, &self.held[..start]);
+                out.push(shown);
+                self.held.drain(..end);
+            }
             let keep = opener_start(&self.held);
             push_text(out, self.held.drain(..keep).as_str());
         }
@@ -98,6 +116,30 @@ impl Presenter {
     }
 }
 
+/// Of pictures in one answer, those that another one makes superfluous: the same shape, but larger. Models that think
+/// in pictures show them on the way, and some relays pass them on.
+pub fn drafts(sized: &[(usize, PixelSize)]) -> Vec<usize> {
+    let area = |size: &PixelSize| u64::from(size.width) * u64::from(size.height);
+    let is_draft = |(index, size): &&(usize, PixelSize)| {
+        sized.iter().any(|(other, larger)| {
+            let (a, b) = (u64::from(size.width) * u64::from(larger.height), u64::from(larger.width) * u64::from(size.height));
+            other != index && area(larger) > area(size) && a.abs_diff(b) * 50 <= a
+        })
+    };
+    sized.iter().filter(is_draft).map(|(index, _)| *index).collect()
+}
+
+/// An event's JSON without the markdown image whose address is `reference`.
+pub fn without_image(event: &[u8], reference: &str) -> Vec<u8> {
+    let Some(at) = memchr::memmem::find(event, reference.as_bytes()) else { return event.to_vec() };
+    let end = at + reference.len();
+    let start = memchr::memmem::rfind(&event[..at], b"![").filter(|start| at - start <= DRESS_MAX && event[..at].ends_with(b"]("));
+    match start {
+        Some(start) if event[end..].starts_with(b")") => [&event[..start], &event[end + 1..]].concat(),
+        _ => event.to_vec(),
+    }
+}
+
 fn push_text(out: &mut Vec<Shown>, text: &str) {
     match out.last_mut() {
         _ if text.is_empty() => {}
@@ -116,13 +158,43 @@ fn opener_start(text: &str) -> usize {
 
 /// `![`, any text without line breaks, and perhaps `](` at the very end.
 fn may_be_markdown(text: &str) -> bool {
-    if text.len() > DRESS_MAX || text.contains('\n') {
+    if text.contains('\n') {
         return false;
     }
     match text.rfind("](") {
-        Some(at) => text[at + 2..].trim_matches([' ', '<']).is_empty(),
-        None => true,
+        Some(at) => {
+            let address = text[at + 2..].trim_start_matches([' ', '<']);
+            at <= DRESS_MAX && (address.trim_end().is_empty() || may_be_address(address))
+        }
+        None => text.len() <= DRESS_MAX,
     }
+}
+
+/// The beginning of `http://…`, perhaps with the beginning of a title, without the closing bracket.
+fn may_be_address(text: &str) -> bool {
+    let (address, title) = text.split_at(text.find([' ', '>']).unwrap_or(text.len()));
+    let of = |scheme: &str| address.starts_with(scheme) || scheme.starts_with(address);
+    let title = title.trim_start_matches([' ', '>']);
+    let fits = text.len() <= ADDRESS_MAX && (of("http://") || of("https://"));
+    fits && !text.contains(')') && (title.is_empty() || title.starts_with(['"', '\'']))
+}
+
+/// The first `![…](http…)` in `text` that is no link of ours: where it begins and ends, and what it is.
+fn remote_image(text: &str) -> Option<(usize, usize, Shown)> {
+    for (start, _) in text.match_indices("![") {
+        let middle = text[start..].find("](").map(|at| start + at)?;
+        let alt = &text[start + 2..middle];
+        let rest = &text[middle + 2..];
+        let Some(close) = rest.find(')') else { continue };
+        let inner = rest[..close].trim_matches([' ', '<', '>']);
+        let url = inner.split([' ', '>']).next().unwrap_or_default();
+        let fits = alt.len() <= DRESS_MAX && !alt.contains(['\n', '[', ']']) && url.len() <= ADDRESS_MAX;
+        if fits && (url.starts_with("http://") || url.starts_with("https://")) && links::whole(url).is_none() {
+            let alt = if alt.is_empty() { "image".to_owned() } else { alt.to_owned() };
+            return Some((start, middle + 2 + close + 1, Shown::Remote { url: url.to_owned(), alt }));
+        }
+    }
+    None
 }
 
 fn may_be_tag(text: &str) -> bool {
@@ -158,6 +230,7 @@ mod tests {
                 Shown::Text(text) => text,
                 Shown::Image { alt, .. } => format!("«{alt}»"),
                 Shown::Address(_) => "§".into(),
+                Shown::Remote { url, alt } => format!("{{{alt}|{url}}}"),
             })
             .collect()
     }
@@ -176,7 +249,14 @@ mod tests {
             ("![a](\u{1})![b](\u{1})", "«a»«b»"),
             ("![open](\u{1}", "«open»"),
             ("\u{1}\u{1}", "«image»«image»"),
-            ("![a](http://h/x.png) b!", "![a](http://h/x.png) b!"),
+            ("see ![a](http://h/x.png) b!", "see {a|http://h/x.png} b!"),
+            ("![](<https://h/y?z=1> \"t\")![b](\u{1})", "{image|https://h/y?z=1}«b»"),
+            (
+                "![own](http://h/images/6129bbac-8578-48ed-b882-a2d123053b64)",
+                "![own](http://h/images/6129bbac-8578-48ed-b882-a2d123053b64)",
+            ),
+            ("![cut](http://h/x", "![cut](http://h/x"),
+            ("[link](http://h/x.png)", "[link](http://h/x.png)"),
         ] {
             for step in [1, 2, 3, 100] {
                 assert_eq!(present(text, step), shown, "{text:?} in steps of {step}");

@@ -7,6 +7,7 @@ use super::{
     json::{Document, Edits, Node, quote},
     present::{Presenter, Shown},
     scan::{Nonce, Reference},
+    sse::write_event,
 };
 
 /// A piece of a message as the upstream sent it.
@@ -83,6 +84,15 @@ impl Known<'_> {
     }
 }
 
+/// Gives every image that is elsewhere a number, as if it had been in the body; `number` hears its address.
+pub fn number_remote(shown: &mut [Shown], mut number: impl FnMut(String) -> usize) {
+    for piece in shown {
+        if let Shown::Remote { url, alt } = piece {
+            *piece = Shown::Image { index: number(std::mem::take(url)), alt: std::mem::take(alt) };
+        }
+    }
+}
+
 /// Text for the client with references where the links go.
 pub fn markdown(shown: &[Shown], nonce: Nonce) -> String {
     let mut text = String::new();
@@ -91,19 +101,20 @@ pub fn markdown(shown: &[Shown], nonce: Nonce) -> String {
             Shown::Text(more) => text.push_str(more),
             Shown::Image { index, alt } => text.push_str(&format!("![{alt}]({})", nonce.reference(*index))),
             Shown::Address(index) => text.push_str(&nonce.reference(*index)),
+            Shown::Remote { url, alt } => text.push_str(&format!("![{alt}]({url})")),
         }
     }
     text
 }
 
 /// Puts images that came beside the text behind it, each in a paragraph of its own.
-pub fn append_images(shown: &mut Vec<Shown>, images: &[usize]) {
-    for &index in images {
+pub fn append_images(shown: &mut Vec<Shown>, images: Vec<Shown>) {
+    for image in images {
         let has_text = shown.iter().any(|s| !matches!(s, Shown::Text(t) if t.trim().is_empty()));
         if has_text {
             shown.push(Shown::Text("\n\n".into()));
         }
-        shown.push(Shown::Image { index, alt: "image".into() });
+        shown.push(image);
     }
 }
 
@@ -120,36 +131,65 @@ pub fn images_beside(document: &Document, message: &Node, known: Known<'_>) -> V
         .collect()
 }
 
+/// The same for an answer: also those that the upstream keeps at an address of its own.
+pub fn shown_beside(document: &Document, message: &Node, known: Known<'_>) -> Vec<Shown> {
+    let alt = || "image".to_owned();
+    let mut shown: Vec<Shown> =
+        images_beside(document, message, known).into_iter().map(|index| Shown::Image { index, alt: alt() }).collect();
+    for list in IMAGE_LISTS.iter().filter_map(|key| message.get(key)) {
+        for item in if list.is_array() { list.items() } else { std::slice::from_ref(list) } {
+            let inner = item.get("image_url").or_else(|| item.get("url")).unwrap_or(item);
+            let url = document.string(inner).or_else(|| document.string_at(inner, "url"));
+            if let Some(url) = url.filter(|u| u.starts_with("http://") || u.starts_with("https://")) {
+                shown.push(Shown::Remote { url: url.into_owned(), alt: alt() });
+            }
+        }
+    }
+    shown
+}
+
 /// A chat completion for the client: `content` a string with markdown, no `images`, the client's model name.
-pub fn chat(document: &Document, known: Known<'_>, model: Option<&str>) -> Vec<u8> {
+/// Images in `without` are left out. Addresses of images that are elsewhere are added to `remote`; their references
+/// are numbered on from those of the body.
+pub fn chat(document: &Document, known: Known<'_>, model: Option<&str>, without: &[usize], remote: &mut Vec<String>) -> Vec<u8> {
     let mut edits = Edits::default();
     echo_model(document, model, &mut edits);
     for choice in document.root().get("choices").map_or(&[][..], Node::items) {
         if let Some(message) = choice.get("message").filter(|m| m.is_object()) {
-            message_edits(document, message, known, &mut edits);
+            message_edits(document, message, known, without, remote, &mut edits);
         }
     }
     document.edited(edits)
 }
 
-fn message_edits(document: &Document, message: &Node, known: Known<'_>, edits: &mut Edits) {
-    let beside = images_beside(document, message, known);
+fn message_edits(document: &Document, message: &Node, known: Known<'_>, without: &[usize], remote: &mut Vec<String>, edits: &mut Edits) {
+    let mut number = |url: String| {
+        remote.push(url);
+        known.references.len() + remote.len() - 1
+    };
+    let kept =
+        |parts: Vec<Part>| -> Vec<Part> { parts.into_iter().filter(|p| !matches!(p, Part::Image(i) if without.contains(i))).collect() };
+    let has_lists = IMAGE_LISTS.iter().any(|key| message.get(key).is_some());
+    let mut beside = shown_beside(document, message, known);
+    let had_beside = !beside.is_empty();
+    beside.retain(|shown| !matches!(shown, Shown::Image { index, .. } if without.contains(index)));
     let content = message.get("content");
     let parts = content.map(|c| known.content(document, c)).unwrap_or_default();
     let is_list = content.is_some_and(Node::is_array);
-    if !beside.is_empty() || is_list || parts.iter().any(|p| matches!(p, Part::Image(_))) {
-        let mut shown = present_all(parts);
-        append_images(&mut shown, &beside);
+    let mut shown = present_all(kept(parts));
+    if had_beside || is_list || shown.iter().any(|s| !matches!(s, Shown::Text(_))) {
+        append_images(&mut shown, beside);
+        number_remote(&mut shown, &mut number);
         edits.set(message, "content", &quote(&markdown(&shown, known.nonce)));
     }
-    if !beside.is_empty() {
+    if has_lists && had_beside {
         edits.remove(message, &IMAGE_LISTS);
     }
     for key in ["reasoning_content", "reasoning"] {
         let Some(node) = message.get(key) else { continue };
         let parts = document.string(node).map(|text| known.split(&text)).unwrap_or_default();
         if parts.iter().any(|p| matches!(p, Part::Image(_))) {
-            edits.replace_string(node, &markdown(&present_all(parts), known.nonce));
+            edits.replace_string(node, &markdown(&present_all(kept(parts)), known.nonce));
         }
     }
 }
@@ -228,6 +268,21 @@ pub fn images(document: &Document, values: &[Option<(&str, String)>]) -> Vec<u8>
     document.edited(edits)
 }
 
+/// An Images API answer as the stream that the client asked for: one `{kind}.completed` event for each picture.
+pub fn images_as_stream(document: &Document, kind: &str) -> Vec<u8> {
+    let root = document.root();
+    let shared = root.members().iter().filter(|m| !matches!(m.key.as_str(), "data" | "created"));
+    let shared: Vec<String> = shared.map(|m| format!(",{}:{}", quote(&m.key), document.raw(&m.value))).collect();
+    let created = root.get("created").map_or("0", |n| document.raw(n));
+    let mut out = Vec::new();
+    for item in root.get("data").map_or(&[][..], Node::items) {
+        let own: Vec<String> = item.members().iter().map(|m| format!(",{}:{}", quote(&m.key), document.raw(&m.value))).collect();
+        let event = format!("{{\"type\":\"{kind}.completed\",\"created_at\":{created}{}{}}}", own.concat(), shared.concat());
+        out.extend(write_event(&[format!("event: {kind}.completed").into_bytes()], event.as_bytes()));
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,7 +297,7 @@ mod tests {
             text = text.replace(&format!("§{index}"), &NONCE.reference(index));
         }
         let document = Document::parse(text.into_bytes(), 128).expect("JSON");
-        let out = chat(&document, Known { nonce: NONCE, references: &references }, Some("picgate"));
+        let out = chat(&document, Known { nonce: NONCE, references: &references }, Some("picgate"), &[], &mut Vec::new());
         let mut out = String::from_utf8(out).expect("UTF-8");
         for index in 0..count {
             out = out.replace(&NONCE.reference(index), &format!("§{index}"));

@@ -152,6 +152,8 @@ pub struct Scanner {
     out: Output,
     /// In a stream: the finders that live on from event to event.
     running: Option<[Slot; RUNNING.len()]>,
+    /// Whether long runs that are no image leave the running texts.
+    spills: bool,
 }
 
 #[derive(Debug)]
@@ -211,13 +213,28 @@ impl Scanner {
     /// A scanner whose references are numbered from 0.
     pub fn new(nonce: Nonce, limits: ScanLimits) -> Self {
         let out = Output { nonce, skeleton: Vec::new(), next: 0, run: 0, events: Vec::new() };
-        Self { limits, frames: Vec::new(), string: None, escape: Escape::None, written: Vec::with_capacity(6), out, running: None }
+        Self {
+            limits,
+            frames: Vec::new(),
+            string: None,
+            escape: Escape::None,
+            written: Vec::with_capacity(6),
+            out,
+            running: None,
+            spills: true,
+        }
     }
 
     /// A scanner for the events of a stream with a single choice: an image in the text of [`RUNNING`] keys may begin
     /// in one event and end in another. Text that may begin an image is held back until the next event.
     pub fn for_stream(nonce: Nonce, limits: ScanLimits) -> Self {
         Self { running: Some(Default::default()), ..Self::new(nonce, limits) }
+    }
+
+    /// A scanner for the events of a stream with several choices. Which choice a text belongs to is often told behind
+    /// it, so images that go on from event to event are put together by the caller; long runs stay in the text.
+    pub fn for_choices(nonce: Nonce, limits: ScanLimits) -> Self {
+        Self { spills: false, ..Self::new(nonce, limits) }
     }
 
     /// Ends the texts that run on from event to event. What was held back of each, with references, comes back in
@@ -341,6 +358,7 @@ impl Scanner {
                     self.out.run = slot.run;
                     InString::Running(*at, slot.finder)
                 }
+                None if !self.spills => InString::Value(Finder::text().without_spilling()),
                 None => InString::Value(Finder::text()),
             },
             _ => InString::Value(Finder::text()),

@@ -2,16 +2,18 @@
 //! around them goes on with a reference where each image stood. An image in the text may begin in one event and end
 //! many events later; what follows it waits until it is complete, so that the link can be given out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    finder::Ending,
+    base64::Decoder,
+    finder::{Ending, Finder, Form, Sink, close},
     json::{Document, Edits, Node, quote},
     present::{Presenter, Shown},
-    response::{IMAGE_LISTS, Known, Part, append_images, echo_model, images_beside, markdown},
+    response::{IMAGE_LISTS, Known, Part, append_images, echo_model, markdown, number_remote, shown_beside},
     scan::{BlobEvent, BlobStep, Nonce, RUNNING, Reference, ScanError, ScanLimits, Scanner, close_open},
     sse::{Frame, Parser, write_event},
 };
+use crate::model::MediaType;
 
 /// Most lines beside the data that are kept for one event.
 const LINES_MAX: usize = 16;
@@ -21,8 +23,28 @@ const LINES_MAX: usize = 16;
 pub enum Step {
     /// Something about an image.
     Blob(BlobEvent),
-    /// Bytes for the client, references where links go. Every reference in it has been closed before.
-    Send(Vec<u8>),
+    /// An image is to be downloaded and stands for this reference.
+    Fetch {
+        /// Number of the reference.
+        index: usize,
+        /// Where it is.
+        url: String,
+    },
+    /// An event for the client. Every reference in it has been closed or is to be fetched before.
+    Send(Event),
+    /// The upstream says that it has ended well.
+    Done,
+}
+
+/// An event for the client.
+#[derive(Debug)]
+pub struct Event {
+    /// As it is written, references where links go.
+    pub bytes: Vec<u8>,
+    /// Images that it shows.
+    pub images: Vec<usize>,
+    /// Whether it says something else, or ends the answer: images before it are final.
+    pub settles: bool,
 }
 
 /// One text of one choice.
@@ -31,6 +53,10 @@ struct Channel {
     presenter: Presenter,
     /// What waits for an image to be complete.
     waiting: Vec<Shown>,
+    /// In a stream of several choices: finds images in the text of this one.
+    finder: Finder,
+    /// The image that the finder is in.
+    run: usize,
 }
 
 /// The state machine for one stream.
@@ -41,8 +67,12 @@ pub struct ChatStream {
     nonce: Nonce,
     depth: usize,
     model: Option<String>,
+    /// Whether several choices may be interleaved.
+    several: bool,
     references: Vec<Reference>,
     open: HashSet<usize>,
+    /// Images whose string has ended before their base64 has; they may go on in the next event of their choice.
+    suspended: HashMap<usize, Box<Decoder>>,
     lines: Vec<Vec<u8>>,
     channels: BTreeMap<(usize, usize), Channel>,
     /// `"id":…,"created":…` of the stream, for events of our own.
@@ -50,25 +80,34 @@ pub struct ChatStream {
     done: bool,
     /// Whether image bytes were in the present event.
     took_bytes: bool,
+    /// Images in the present event's text for the client.
+    shown: Vec<usize>,
+    /// Whether the present event has other text for the client.
+    speaks: bool,
     steps: Vec<Step>,
 }
 
 impl ChatStream {
-    /// A machine for one answer; `model` is written where the upstream writes its own name.
-    pub fn new(nonce: Nonce, limits: ScanLimits, model: Option<String>) -> Self {
+    /// A machine for one answer; `model` is written where the upstream writes its own name. `several`: the request
+    /// asked for more than one choice.
+    pub fn new(nonce: Nonce, limits: ScanLimits, model: Option<String>, several: bool) -> Self {
         Self {
             sse: Parser::default(),
-            scanner: Scanner::for_stream(nonce, limits),
+            scanner: if several { Scanner::for_choices(nonce, limits) } else { Scanner::for_stream(nonce, limits) },
             nonce,
             depth: limits.depth,
             model,
+            several,
             references: Vec::new(),
             open: HashSet::new(),
+            suspended: HashMap::new(),
             lines: Vec::new(),
             channels: BTreeMap::new(),
             head: None,
             done: false,
             took_bytes: false,
+            shown: Vec::new(),
+            speaks: false,
             steps: Vec::new(),
         }
     }
@@ -90,9 +129,8 @@ impl ChatStream {
         result.map(|()| std::mem::take(&mut self.steps))
     }
 
-    /// The upstream's body is over. Whatever was held back comes out, and the end mark if it was never sent and all
-    /// `went_well`.
-    pub fn finish(&mut self, went_well: bool) -> Vec<Step> {
+    /// The upstream's body is over. Whatever was held back comes out.
+    pub fn finish(&mut self) -> Vec<Step> {
         let mut sse = std::mem::take(&mut self.sse);
         sse.finish(&mut |frame| {
             // Limits no longer matter: nothing is added but what is already here.
@@ -101,16 +139,13 @@ impl ChatStream {
         self.end_event();
         if !self.done {
             self.flush_tail();
-            if went_well {
-                self.send_done();
-            }
         }
         std::mem::take(&mut self.steps)
     }
 
-    /// What the references stand for, by number.
-    pub fn references(&self) -> &[Reference] {
-        &self.references
+    /// Images whose base64 has not ended.
+    pub fn open(&self) -> &HashSet<usize> {
+        &self.open
     }
 
     fn frame(&mut self, frame: Frame<'_>) -> Result<(), ScanError> {
@@ -133,13 +168,12 @@ impl ChatStream {
             match event.what {
                 BlobStep::Open(reference) => {
                     self.references.push(reference);
-                    self.open.insert(event.index);
+                    if reference.form != Form::Verbatim {
+                        self.open.insert(event.index);
+                    }
                 }
-                BlobStep::Close(Ending::Open(mut decoder)) => {
-                    // Not in a running text, so nothing can follow.
-                    let mut rest = Vec::new();
-                    close_open(event.index, &mut decoder, &mut rest);
-                    self.absorb(rest);
+                BlobStep::Close(Ending::Open(decoder)) => {
+                    self.suspended.insert(event.index, decoder);
                     continue;
                 }
                 BlobStep::Close(_) => {
@@ -151,6 +185,17 @@ impl ChatStream {
         }
     }
 
+    /// Closes images that cannot go on: they were not in a running text, or nothing follows.
+    fn close_suspended(&mut self) {
+        let mut suspended: Vec<_> = self.suspended.drain().collect();
+        suspended.sort_unstable_by_key(|(index, _)| *index);
+        for (index, mut decoder) in suspended {
+            let mut rest = Vec::new();
+            close_open(index, &mut decoder, &mut rest);
+            self.absorb(rest);
+        }
+    }
+
     fn end_event(&mut self) {
         let mut events = Vec::new();
         let skeleton = self.scanner.finish(&mut events);
@@ -158,42 +203,42 @@ impl ChatStream {
         let lines = std::mem::take(&mut self.lines);
         match skeleton.trim_ascii() {
             b"" if lines.is_empty() => {}
-            b"" => self.send(&lines, &[]),
+            b"" => self.send(&lines, &[], false),
             b"[DONE]" => {
                 self.flush_tail();
-                self.send_done();
+                self.steps.push(Step::Done);
+                self.done = true;
             }
             _ => self.event(&lines, skeleton),
         }
+        self.close_suspended();
         self.took_bytes = false;
     }
 
-    fn send(&mut self, lines: &[Vec<u8>], data: &[u8]) {
-        self.steps.push(Step::Send(write_event(lines, data)));
-    }
-
-    fn send_done(&mut self) {
-        if !std::mem::replace(&mut self.done, true) {
-            self.send(&[], b"[DONE]");
-        }
+    fn send(&mut self, lines: &[Vec<u8>], data: &[u8], ends: bool) {
+        let images = std::mem::take(&mut self.shown);
+        let settles = std::mem::take(&mut self.speaks) || ends;
+        self.steps.push(Step::Send(Event { bytes: write_event(lines, data), images, settles }));
     }
 
     fn event(&mut self, lines: &[Vec<u8>], skeleton: Vec<u8>) {
         let document = match Document::parse(skeleton.clone(), self.depth) {
             Ok(document) => document,
-            Err(_) => return self.send(lines, &skeleton),
+            Err(_) => return self.send(lines, &skeleton, true),
         };
         self.remember_head(&document);
         let mut edits = Edits::default();
         echo_model(&document, self.model.as_deref(), &mut edits);
         let choices = document.root().get("choices").map_or(&[][..], Node::items);
         let mut worth_sending = choices.is_empty();
+        let mut ends = choices.is_empty();
         for (position, choice) in choices.iter().enumerate() {
             worth_sending |= self.choice(&document, choice, position, &mut edits);
+            ends |= has_ended(choice);
         }
         if worth_sending {
             let text = document.edited(edits);
-            self.send(lines, &text);
+            self.send(lines, &text, ends);
         }
     }
 
@@ -208,24 +253,26 @@ impl ChatStream {
     /// Rewrites one choice; whether anything is left of it that a client would miss.
     fn choice(&mut self, document: &Document, choice: &Node, position: usize, edits: &mut Edits) -> bool {
         let index = choice.get("index").and_then(|n| document.raw(n).parse().ok()).unwrap_or(position);
-        let finished = choice.get("finish_reason").is_some_and(|n| !n.is_null());
+        let finished = has_ended(choice);
         let Some(delta) = choice.get("delta").or_else(|| choice.get("message")).filter(|d| d.is_object()) else { return true };
         let known = Known { nonce: self.nonce, references: &self.references };
-        let beside = images_beside(document, delta, known);
+        let beside = shown_beside(document, delta, known);
+        let has_beside = !beside.is_empty();
         let mut parts: [Vec<Part>; RUNNING.len()] =
             RUNNING.map(|key| delta.get(key).map(|node| known.content(document, node)).unwrap_or_default());
-        if finished {
-            let mut events = Vec::new();
-            let rest = self.scanner.end_running(&mut events);
-            self.absorb(events);
-            let known = Known { nonce: self.nonce, references: &self.references };
-            for (parts, rest) in parts.iter_mut().zip(rest) {
-                parts.extend(known.split(&rest));
+        if self.several {
+            for (field, parts) in parts.iter_mut().enumerate() {
+                *parts = self.look_again((index, field), std::mem::take(parts), finished);
+            }
+        } else if finished {
+            for (parts, rest) in parts.iter_mut().zip(self.end_running()) {
+                parts.extend(rest);
             }
         }
         let mut keeps = finished;
+        let mut beside = Some(beside);
         for (field, (key, parts)) in RUNNING.iter().zip(parts).enumerate() {
-            let beside = if field == 0 { &beside[..] } else { &[] };
+            let beside = if field == 0 { beside.take().unwrap_or_default() } else { Vec::new() };
             let text = self.show((index, field), parts, beside, finished);
             let before = delta.get(key);
             let was_text = before.is_some_and(|n| n.is_array() || document.string(n).is_some_and(|t| !t.is_empty()));
@@ -234,18 +281,63 @@ impl ChatStream {
             }
             keeps |= !text.is_empty();
         }
-        if !beside.is_empty() {
+        if has_beside {
             edits.remove(delta, &IMAGE_LISTS);
         }
         let gone = |key: &str| RUNNING.contains(&key) || IMAGE_LISTS.contains(&key);
         keeps |= delta.members().iter().any(|m| !gone(&m.key) && !m.value.is_null());
         // An empty event is passed on like any other, unless it is what an image left behind.
-        keeps |= self.open.is_empty() && beside.is_empty() && !self.took_bytes;
+        keeps |= self.open.is_empty() && !has_beside && !self.took_bytes;
         keeps || document.root().get("usage").is_some_and(|u| !u.is_null())
     }
 
+    /// The texts that run on in the scanner end here.
+    fn end_running(&mut self) -> [Vec<Part>; RUNNING.len()] {
+        let mut events = Vec::new();
+        let rest = self.scanner.end_running(&mut events);
+        self.absorb(events);
+        let known = Known { nonce: self.nonce, references: &self.references };
+        rest.map(|text| known.split(&text))
+    }
+
+    /// In a stream of several choices, images are found once more in the text of each: they may be split over events
+    /// that are not next to each other.
+    fn look_again(&mut self, at: (usize, usize), parts: Vec<Part>, finished: bool) -> Vec<Part> {
+        let channel = self.channels.entry(at).or_default();
+        let (mut finder, run) = (std::mem::take(&mut channel.finder), channel.run);
+        let mut found = ChoiceSink { scanner: &mut self.scanner, run, parts: Vec::new(), text: Vec::new(), events: Vec::new() };
+        for part in parts {
+            match part {
+                Part::Text(text) => finder.plain(text.as_bytes(), &mut found),
+                Part::Image(index) => {
+                    finder.end(&mut found);
+                    found.flush();
+                    found.parts.push(Part::Image(index));
+                    if let Some(decoder) = self.suspended.remove(&index) {
+                        finder = Finder::resume(decoder);
+                        found.run = index;
+                    }
+                }
+            }
+        }
+        if finished {
+            finder.end(&mut found);
+        } else {
+            finder.pause(&mut found);
+        }
+        found.flush();
+        let ChoiceSink { run, parts, events, .. } = found;
+        let channel = self.channels.entry(at).or_default();
+        (channel.finder, channel.run) = (finder, run);
+        self.absorb(events);
+        if finished {
+            self.close_suspended();
+        }
+        parts
+    }
+
     /// Text of one channel that may go out now, with references to complete images only.
-    fn show(&mut self, at: (usize, usize), parts: Vec<Part>, beside: &[usize], finished: bool) -> String {
+    fn show(&mut self, at: (usize, usize), parts: Vec<Part>, beside: Vec<Shown>, finished: bool) -> String {
         let channel = self.channels.entry(at).or_default();
         for part in parts {
             match part {
@@ -259,32 +351,91 @@ impl ChatStream {
         append_images(&mut channel.waiting, beside);
         let is_open = |shown: &Shown| matches!(shown, Shown::Image { index, .. } | Shown::Address(index) if self.open.contains(index));
         let ready = channel.waiting.iter().position(is_open).unwrap_or(channel.waiting.len());
-        let shown: Vec<Shown> = channel.waiting.drain(..ready).collect();
+        let mut shown: Vec<Shown> = channel.waiting.drain(..ready).collect();
+        number_remote(&mut shown, |url| {
+            let index = self.scanner.take_number();
+            self.references.push(Reference { form: Form::DataUrl, media: None });
+            self.steps.push(Step::Fetch { index, url });
+            index
+        });
+        for piece in &shown {
+            match piece {
+                Shown::Image { index, .. } if at.1 == 0 => self.shown.push(*index),
+                Shown::Text(text) if at.1 == 0 => self.speaks |= !text.trim().is_empty(),
+                _ => {}
+            }
+        }
         markdown(&shown, self.nonce)
     }
 
     /// The stream ends without a finish reason: what was held back goes out in an event of our own.
     fn flush_tail(&mut self) {
-        let mut events = Vec::new();
-        let rest = self.scanner.end_running(&mut events);
-        self.absorb(events);
-        let known = Known { nonce: self.nonce, references: &self.references };
-        let rest: Vec<Vec<Part>> = rest.iter().map(|text| known.split(text)).collect();
-        for (field, parts) in rest.into_iter().enumerate() {
-            let choices: Vec<usize> = self.channels.keys().filter(|(_, f)| *f == field).map(|(choice, _)| *choice).collect();
-            let mut parts = Some(parts);
-            for choice in choices {
-                let text = self.show((choice, field), parts.take().unwrap_or_default(), &[], true);
-                if text.is_empty() {
-                    continue;
-                }
-                let head = self.head.as_deref().unwrap_or(r#""object":"chat.completion.chunk""#);
-                let key = RUNNING[field];
-                let event =
-                    format!(r#"{{{head},"choices":[{{"index":{choice},"delta":{{"{key}":{}}},"finish_reason":null}}]}}"#, quote(&text));
-                self.send(&[], event.as_bytes());
+        let mut rest = self.end_running().map(Some);
+        let all: Vec<(usize, usize)> = self.channels.keys().copied().collect();
+        for (choice, field) in all {
+            let mut parts = rest[field].take().unwrap_or_default();
+            if self.several {
+                parts = self.look_again((choice, field), parts, true);
             }
+            let text = self.show((choice, field), parts, Vec::new(), true);
+            if text.is_empty() {
+                continue;
+            }
+            let head = self.head.as_deref().unwrap_or(r#""object":"chat.completion.chunk""#);
+            let (key, text) = (RUNNING[field], quote(&text));
+            let event = format!(r#"{{{head},"choices":[{{"index":{choice},"delta":{{"{key}":{text}}},"finish_reason":null}}]}}"#);
+            self.send(&[], event.as_bytes(), false);
         }
+    }
+}
+
+fn has_ended(choice: &Node) -> bool {
+    choice.get("finish_reason").is_some_and(|n| !n.is_null())
+}
+
+/// Where the findings in one choice's text go.
+struct ChoiceSink<'a> {
+    scanner: &'a mut Scanner,
+    run: usize,
+    parts: Vec<Part>,
+    text: Vec<u8>,
+    events: Vec<BlobEvent>,
+}
+
+impl ChoiceSink<'_> {
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.parts.push(Part::Text(String::from_utf8_lossy(&std::mem::take(&mut self.text)).into_owned()));
+        }
+    }
+
+    fn push(&mut self, what: BlobStep) {
+        self.events.push(BlobEvent { index: self.run, what });
+    }
+}
+
+impl Sink for ChoiceSink<'_> {
+    fn text(&mut self, written: &[u8]) {
+        self.text.extend_from_slice(written);
+    }
+
+    fn open(&mut self, form: Form, media: Option<MediaType>) {
+        self.flush();
+        self.run = self.scanner.take_number();
+        self.parts.push(Part::Image(self.run));
+        self.push(BlobStep::Open(Reference { form, media }));
+    }
+
+    fn bytes(&mut self, bytes: Vec<u8>) {
+        self.push(BlobStep::Bytes(bytes));
+    }
+
+    fn close(&mut self, ending: Ending) {
+        if let Ending::Open(mut decoder) = ending {
+            // The choice has ended; nothing can follow.
+            return close(&mut decoder, self);
+        }
+        self.push(BlobStep::Close(ending));
     }
 }
 

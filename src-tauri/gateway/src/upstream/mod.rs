@@ -64,6 +64,8 @@ pub struct Brief {
     pub count: u32,
     /// `png`, `jpeg` or nothing.
     pub output_format: Option<String>,
+    /// Glimpses to show on the way.
+    pub partial_images: u32,
 }
 
 /// One request.

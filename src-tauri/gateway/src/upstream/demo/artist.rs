@@ -80,7 +80,6 @@ pub fn draw(brief: &Brief<'_>) -> Vec<u8> {
 }
 
 /// Draws the picture as it looks at `stage` 0, 1 or 2 of 3 (2: nearly final; higher counts as 2).
-#[cfg_attr(not(test), expect(dead_code, reason = "streaming of the Images API shows these"))]
 pub fn draw_partial(brief: &Brief<'_>, stage: u8) -> Vec<u8> {
     render(brief, Some(stage.min(2)))
 }

@@ -10,8 +10,10 @@ use crate::upstream::Endpoint;
 const DELTA: usize = 48 * 1024;
 
 /// The answer's body in the pieces in which a provider would send it.
-pub fn answer(endpoint: Endpoint, stream: bool, brief: &Brief, pictures: &[Vec<u8>], created: u64) -> Vec<Vec<u8>> {
+pub fn answer(endpoint: Endpoint, stream: bool, brief: &Brief, partials: &[Vec<u8>], pictures: &[Vec<u8>], created: u64) -> Vec<Vec<u8>> {
     match endpoint {
+        Endpoint::Generations if stream => image_stream("image_generation", brief, partials, pictures, created),
+        Endpoint::Edits if stream => image_stream("image_edit", brief, partials, pictures, created),
         Endpoint::Generations | Endpoint::Edits => vec![images(brief, pictures, created)],
         Endpoint::Chat if stream => chat_stream(brief, pictures, created),
         Endpoint::Chat => vec![chat(brief, pictures, created)],
@@ -23,6 +25,20 @@ fn images(brief: &Brief, pictures: &[Vec<u8>], created: u64) -> Vec<u8> {
         pictures.iter().map(|p| json!({"b64_json": STANDARD.encode_to_string(p), "revised_prompt": brief.prompt})).collect();
     let format = if is_jpeg(brief) { "jpeg" } else { "png" };
     json!({"created": created, "data": data, "output_format": format}).to_string().into_bytes()
+}
+
+fn image_stream(kind: &str, brief: &Brief, partials: &[Vec<u8>], pictures: &[Vec<u8>], created: u64) -> Vec<Vec<u8>> {
+    let format = if is_jpeg(brief) { "jpeg" } else { "png" };
+    let event = |name: String, mut event: Value, picture: &[u8]| {
+        event["type"] = json!(name);
+        event["b64_json"] = json!(STANDARD.encode_to_string(picture));
+        event["created_at"] = json!(created);
+        event["output_format"] = json!(format);
+        format!("event: {name}\ndata: {event}\n\n").into_bytes()
+    };
+    let glimpses = partials.iter().enumerate().map(|(at, p)| event(format!("{kind}.partial_image"), json!({"partial_image_index": at}), p));
+    let finished = pictures.iter().map(|p| event(format!("{kind}.completed"), json!({"revised_prompt": brief.prompt}), p));
+    glimpses.chain(finished).collect()
 }
 
 fn caption(brief: &Brief) -> &'static str {

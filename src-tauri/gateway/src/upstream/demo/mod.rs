@@ -14,7 +14,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use self::artist::{Brief as Drawing, Format, draw};
+use self::artist::{Brief as Drawing, Format, draw, draw_partial};
 use super::{
     Answer, Brief, Call, Class, Upstream, UpstreamError,
     fetch::{Download, FetchError},
@@ -26,6 +26,9 @@ const DEFAULT_SIDE: u32 = 1024;
 
 /// Most pictures of one request, as OpenAI has it.
 const COUNT_MAX: u32 = 10;
+
+/// Most glimpses of a picture on its way, as OpenAI has it.
+const PARTIALS_MAX: u32 = 3;
 
 /// Pictures drawn at once; each takes a processor.
 const ARTISTS: usize = 2;
@@ -57,9 +60,18 @@ impl Demo {
             let picture = tokio::task::spawn_blocking(move || paint(&brief, number)).await;
             pictures.push(picture.map_err(|_| UpstreamError::new(Class::Server, "the demo could not draw this"))?);
         }
+        let mut partials = Vec::new();
+        if call.stream && call.endpoint != super::Endpoint::Chat {
+            for stage in 0..call.brief.partial_images.min(PARTIALS_MAX) {
+                let brief = call.brief.clone();
+                let _permit = self.artists.acquire().await;
+                let picture = tokio::task::spawn_blocking(move || sketch(&brief, stage as u8)).await;
+                partials.push(picture.map_err(|_| UpstreamError::new(Class::Server, "the demo could not draw this"))?);
+            }
+        }
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let parts = dialect::answer(call.endpoint, call.stream, &call.brief, &pictures, created);
-        let is_stream = call.stream && call.endpoint == super::Endpoint::Chat;
+        let parts = dialect::answer(call.endpoint, call.stream, &call.brief, &partials, &pictures, created);
+        let is_stream = call.stream;
         let body = stream::iter(parts.into_iter().map(|part| Ok(Bytes::from(part)))).boxed();
         Ok(Answer { is_stream, body })
     }
@@ -70,20 +82,22 @@ fn is_jpeg(brief: &Brief) -> bool {
 }
 
 fn paint(brief: &Brief, number: u32) -> Vec<u8> {
-    use crate::model::Measured;
-    let inputs: Vec<Vec<u8>> = brief
-        .inputs
-        .iter()
-        .rev()
-        .take(INPUTS_MAX)
-        .filter(|blob| blob.len() <= INPUT_MAX)
-        .filter_map(|blob| read_whole(blob).ok())
-        .collect();
-    let (width, height) = size(brief.size.as_deref());
     // Several pictures of one prompt are to differ.
     let prompt = if number == 0 { brief.prompt.clone() } else { format!("{} ({})", brief.prompt, number + 1) };
+    with_drawing(brief, &prompt, draw)
+}
+
+fn sketch(brief: &Brief, stage: u8) -> Vec<u8> {
+    with_drawing(brief, &brief.prompt, |drawing| draw_partial(drawing, stage))
+}
+
+fn with_drawing(brief: &Brief, prompt: &str, draw: impl FnOnce(&Drawing<'_>) -> Vec<u8>) -> Vec<u8> {
+    use crate::model::Measured;
+    let usable = brief.inputs.iter().rev().take(INPUTS_MAX).filter(|blob| blob.len() <= INPUT_MAX);
+    let inputs: Vec<Vec<u8>> = usable.filter_map(|blob| read_whole(blob).ok()).collect();
+    let (width, height) = size(brief.size.as_deref());
     let format = if is_jpeg(brief) { Format::Jpeg } else { Format::Png };
-    draw(&Drawing { prompt: &prompt, width, height, inputs: &inputs, format })
+    draw(&Drawing { prompt, width, height, inputs: &inputs, format })
 }
 
 fn read_whole(blob: &Blob) -> std::io::Result<Vec<u8>> {

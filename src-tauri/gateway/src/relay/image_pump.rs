@@ -1,0 +1,121 @@
+//! A streamed answer of the Images API on its way. Finished pictures go to the library, glimpses never do; goes on to
+//! its end whether the client is still there or not.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::{
+    answer::{ANSWER_MAX, Keeper, damaged},
+    images::picture,
+    pump::ToClient,
+    receive::data_url,
+};
+use crate::{
+    library::{Assembled, Intake, Taken},
+    rewrite::{
+        expand::{Piece, expand},
+        image_stream::{HandOver, ImageStep, ImageStream},
+        scan::Nonce,
+        sse::write_event,
+    },
+    upstream::{Answer, Class, Upstream, UpstreamError},
+};
+
+/// Silence after which a comment tells proxies and clients that the stream is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// See the module.
+pub struct ImagePump {
+    machine: ImageStream,
+    intake: Intake,
+    nonce: Nonce,
+    keeper: Keeper,
+    upstream: Arc<dyn Upstream>,
+    client: ToClient,
+    hand_over: HandOver,
+}
+
+impl ImagePump {
+    /// For one answer.
+    pub fn new(
+        machine: ImageStream,
+        intake: Intake,
+        nonce: Nonce,
+        keeper: Keeper,
+        upstream: Arc<dyn Upstream>,
+        client: ToClient,
+        hand_over: HandOver,
+    ) -> Self {
+        Self { machine, intake, nonce, keeper, upstream, client, hand_over }
+    }
+
+    /// Pumps until the upstream ends.
+    pub async fn run(mut self, mut answer: Answer) {
+        let mut seen = 0u64;
+        let failure = loop {
+            let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
+                Err(_silence) => {
+                    self.client.send(Bytes::from_static(b": keep-alive\n\n")).await;
+                    continue;
+                }
+                Ok(None) => break None,
+                Ok(Some(Err(error))) => break Some(error),
+                Ok(Some(Ok(chunk))) => chunk,
+            };
+            seen += chunk.len() as u64;
+            match self.machine.feed(&chunk) {
+                _ if seen > ANSWER_MAX => break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")),
+                Ok(steps) => self.perform(steps).await,
+                Err(error) => break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}"))),
+            }
+        };
+        if failure.is_none() {
+            let rest = self.machine.finish();
+            self.perform(rest).await;
+        }
+        let (lost, kept) = (self.keeper.lost(), self.keeper.received());
+        if let Some(error) = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept))) {
+            tracing::warn!(%error, saved = kept, "the upstream's stream was not whole");
+            let error = serde_json::json!({"message": error.message, "type": "upstream_error", "code": error.class.code(), "param": null});
+            let event = serde_json::json!({"type": "error", "error": error});
+            self.client.send(write_event(&[b"event: error".to_vec()], event.to_string().as_bytes()).into()).await;
+        }
+        tracing::info!(images = kept, ms = self.keeper.started.elapsed().as_millis() as u64, "pictures answered");
+    }
+
+    async fn perform(&mut self, steps: Vec<ImageStep>) {
+        for step in steps {
+            match step {
+                ImageStep::Blob(event) => {
+                    self.intake.take(event).await;
+                }
+                ImageStep::Fetch { index, url } => self.keeper.fetch(index, url, &*self.upstream).await,
+                ImageStep::Finished { index, revised_prompt } => self.keeper.keep(index, &self.intake, revised_prompt).await,
+                ImageStep::Send(text) => {
+                    let base64 = self.hand_over == HandOver::Base64;
+                    let pieces = expand(&text, self.nonce, |index| match self.keeper.outcomes.get(&index) {
+                        Some(_) => picture(&self.keeper, index, base64),
+                        None => self.glimpse(index),
+                    });
+                    self.client.send_all(&Assembled::new(pieces)).await;
+                }
+            }
+        }
+    }
+
+    /// A partial image, or anything else that is no finished one: as it was sent.
+    fn glimpse(&self, index: usize) -> Vec<Piece<crate::store::Blob>> {
+        use crate::rewrite::finder::Form;
+        let form = self.intake.references().get(index).map(|r| r.form);
+        match self.intake.get(index) {
+            Some(Taken::Image(received) | Taken::Torn(received)) if form == Some(Form::DataUrl) => {
+                data_url(received.blob.clone(), received.media_type.mime())
+            }
+            Some(Taken::Image(received) | Taken::Torn(received)) => vec![Piece::Base64(received.blob.clone())],
+            Some(Taken::Verbatim(text) | Taken::Refused(text)) => vec![Piece::Raw(text.0.clone())],
+            Some(Taken::Lost(_)) | None => Vec::new(),
+        }
+    }
+}

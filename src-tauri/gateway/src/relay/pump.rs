@@ -1,0 +1,218 @@
+//! A streamed answer on its way: upstream to client, pictures to the library. Goes on to its end whether the client is
+//! still there or not.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::{
+    CLIENT_QUEUE,
+    answer::{ANSWER_MAX, Keeper, damaged},
+};
+use crate::{
+    library::{Assembled, Intake},
+    rewrite::{
+        finder::Ending,
+        present::without_image,
+        scan::{BlobEvent, BlobStep, Nonce},
+        sse::write_event,
+        stream::{ChatStream, Event, Step},
+    },
+    upstream::{Answer, Class, Upstream, UpstreamError},
+};
+
+/// Silence in a stream after which a comment tells proxies and clients that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a client may leave its answer unread before it counts as gone. The picture is saved all the same.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Events that wait behind a picture that may turn out to be a draft.
+const HELD_MAX: usize = 64;
+
+/// Pictures of one answer that are downloaded from elsewhere; further ones keep their address.
+const FETCHES_MAX: usize = 16;
+
+const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// See the module.
+pub struct Pump {
+    machine: ChatStream,
+    intake: Intake,
+    nonce: Nonce,
+    keeper: Keeper,
+    upstream: Arc<dyn Upstream>,
+    client: ToClient,
+    /// Several choices: pictures are not each other's drafts.
+    several: bool,
+    /// A picture and what follows it, as long as the next one may show that it was a draft.
+    held: Vec<Event>,
+    fetches: usize,
+    /// The upstream's stream has broken: images that are still open will never be whole.
+    broken: bool,
+}
+
+impl Pump {
+    /// For one answer.
+    pub fn new(
+        machine: ChatStream,
+        intake: Intake,
+        nonce: Nonce,
+        keeper: Keeper,
+        upstream: Arc<dyn Upstream>,
+        client: ToClient,
+        several: bool,
+    ) -> Self {
+        Self { machine, intake, nonce, keeper, upstream, client, several, held: Vec::new(), fetches: 0, broken: false }
+    }
+
+    /// Pumps until the upstream ends.
+    pub async fn run(mut self, mut answer: Answer) {
+        let mut seen = 0u64;
+        let failure = loop {
+            let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
+                Err(_silence) => {
+                    self.release().await;
+                    self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
+                    continue;
+                }
+                Ok(None) => break None,
+                Ok(Some(Err(error))) => break Some(error),
+                Ok(Some(Ok(chunk))) => chunk,
+            };
+            seen += chunk.len() as u64;
+            match self.machine.feed(&chunk) {
+                _ if seen > ANSWER_MAX => break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")),
+                Ok(steps) => self.perform(steps).await,
+                Err(error) => break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}"))),
+            }
+        };
+        self.broken = failure.is_some();
+        let rest = self.machine.finish();
+        self.perform(rest).await;
+        self.release().await;
+        self.end(failure).await;
+    }
+
+    async fn end(&mut self, failure: Option<UpstreamError>) {
+        let (lost, kept) = (self.keeper.lost(), self.keeper.received());
+        let failure = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept)));
+        match failure {
+            Some(error) => {
+                tracing::warn!(%error, saved = kept, "the upstream's stream was not whole");
+                let event = serde_json::json!({"error": {"message": error.message, "type": "upstream_error", "code": error.class.code(), "param": null}});
+                self.client.send(write_event(&[], event.to_string().as_bytes()).into()).await;
+            }
+            None => self.client.send(write_event(&[], b"[DONE]").into()).await,
+        }
+        let ms = self.keeper.started.elapsed().as_millis() as u64;
+        tracing::info!(images = kept, ms, client_gone = self.client.gone, "chat answered");
+    }
+
+    async fn perform(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Blob(event) => self.receive(event).await,
+                Step::Fetch { index, url } => self.fetch(index, url).await,
+                Step::Send(event) => self.event(event).await,
+                // Said once, at the very end.
+                Step::Done => {}
+            }
+        }
+    }
+
+    async fn receive(&mut self, mut event: BlobEvent) {
+        if self.broken
+            && let BlobStep::Close(ending) = &mut event.what
+        {
+            *ending = Ending::Torn;
+        }
+        if let Some(index) = self.intake.take(event).await {
+            self.keeper.keep(index, &self.intake, None).await;
+        }
+    }
+
+    async fn fetch(&mut self, index: usize, url: String) {
+        self.fetches += 1;
+        if self.fetches > FETCHES_MAX {
+            return self.keeper.leave(index, url);
+        }
+        let (keeper, upstream) = (&mut self.keeper, &*self.upstream);
+        let fetch = keeper.fetch(index, url, upstream);
+        tokio::pin!(fetch);
+        while tokio::time::timeout(KEEP_ALIVE, &mut fetch).await.is_err() {
+            self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
+        }
+    }
+
+    /// An event with nothing but a picture waits for the next one: relays send drafts before the result.
+    async fn event(&mut self, event: Event) {
+        if !event.images.is_empty() && !self.several {
+            for draft in self.keeper.drafts() {
+                for held in &mut self.held {
+                    if held.images.contains(&draft) {
+                        held.bytes = without_image(&held.bytes, &self.nonce.reference(draft));
+                    }
+                }
+            }
+        }
+        let shows_only = !event.images.is_empty() && !event.settles && !self.several;
+        if shows_only || !self.held.is_empty() && !event.settles && self.held.len() < HELD_MAX {
+            self.held.push(event);
+            return;
+        }
+        self.release().await;
+        self.send(event).await;
+    }
+
+    async fn release(&mut self) {
+        for event in std::mem::take(&mut self.held) {
+            self.send(event).await;
+        }
+    }
+
+    async fn send(&mut self, event: Event) {
+        let body = Assembled::new(self.keeper.linked(&event.bytes, self.nonce, &self.intake));
+        self.client.send_all(&body).await;
+    }
+}
+
+/// The client's end of a stream. Once it is gone, everything goes on without it.
+pub struct ToClient {
+    sender: Sender<Bytes>,
+    gone: bool,
+}
+
+impl ToClient {
+    /// An end, and the other one.
+    pub fn new() -> (Self, Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(CLIENT_QUEUE);
+        (Self { sender, gone: false }, receiver)
+    }
+
+    /// Sends bytes as they are.
+    pub async fn send(&mut self, bytes: Bytes) {
+        if !self.gone && !bytes.is_empty() {
+            self.gone = self.sender.send_timeout(bytes, STALLED).await.is_err();
+        }
+    }
+
+    /// Sends a body piece by piece.
+    pub async fn send_all(&mut self, body: &Assembled) {
+        let mut reading = body.body();
+        while !self.gone
+            && let Some(frame) = http_body_util::BodyExt::frame(&mut reading).await
+        {
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(bytes)) => self.send(bytes).await,
+                Ok(Err(_)) => {}
+                Err(error) => {
+                    tracing::error!(%error, "an answer could not be read back from disk");
+                    return;
+                }
+            }
+        }
+    }
+}
