@@ -90,10 +90,15 @@ async fn every_picture_of_an_answer_is_kept_wherever_it_stands() {
 async fn an_address_that_cannot_be_downloaded_is_handed_over() {
     let upstream = FakeUpstream::start().await;
     let app = TestApp::over(&upstream).await;
-    // Nobody listens there, and it is not the upstream's own origin.
-    upstream.answers(answer(json!([{"url": "http://127.0.0.1:9/x.png"}])));
+    let gone = format!("{}/gone.png", upstream.base_url);
+    upstream.answers(answer(json!([{"url": gone}])));
     let got = json_of(app.send("/v1/images/generations", &json!({"prompt": "x"})).await).await;
-    assert_eq!(got["data"], json!([{"url": "http://127.0.0.1:9/x.png"}]));
+    assert_eq!(got["data"], json!([{"url": gone}]));
+    // Somewhere in the user's own network: nobody is sent there.
+    upstream.answers(answer(json!([{"url": "http://127.0.0.1:9/x.png"}])));
+    let response = app.send("/v1/images/generations", &json!({"prompt": "x"})).await;
+    assert_eq!(response.status(), 502);
+    assert!(!response.text().await.expect("text").contains("127.0.0.1:9"));
 }
 
 #[tokio::test]

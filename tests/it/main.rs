@@ -8,6 +8,7 @@ mod support;
 
 mod chat;
 mod command_line;
+mod damage;
 mod errors;
 mod images_api;
 mod keeping;
@@ -15,5 +16,6 @@ mod media;
 mod memory;
 mod open_webui;
 mod sdk;
+mod shapes;
 mod ssrf;
 mod tidy;

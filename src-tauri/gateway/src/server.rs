@@ -15,6 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -30,8 +31,17 @@ use crate::{
     upstream::{Demo, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError},
 };
 
-/// Connections at once; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 512;
+/// Connections that have said something; further ones wait until there is room.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// Connections that have said nothing yet; further ones wait to be accepted.
+const SILENT_MAX: usize = 4096;
+
+/// Open files that we ask the system for: connections and the files that they read.
+const FILES_WANTED: u64 = 16 * 1024;
+
+/// How long a client may refuse to take what it asked for.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// How long a new connection may say nothing.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
@@ -137,7 +147,10 @@ impl Gateway {
         let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());
         let app = App { relay: relay.clone(), library, settings, health: health.clone(), origins };
         let router = http::router(app);
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        // Fewer than wanted is no reason not to start: accepting pauses when they run out.
+        #[cfg(unix)]
+        let _ = rlimit::increase_nofile_limit(FILES_WANTED);
+        let room = Room { silent: Arc::new(Semaphore::new(SILENT_MAX)), speaking: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
         for listener in listeners {
             loops.spawn(accept(listener, router.clone(), room.clone(), connections.clone(), accepting.clone()));
         }
@@ -289,19 +302,30 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(listener: TcpListener, router: axum::Router, room: Arc<Semaphore>, connections: TaskTracker, stop: CancellationToken) {
+/// Places for connections.
+#[derive(Clone)]
+struct Room {
+    silent: Arc<Semaphore>,
+    speaking: Arc<Semaphore>,
+}
+
+async fn accept(listener: TcpListener, router: axum::Router, room: Room, connections: TaskTracker, stop: CancellationToken) {
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let Ok(silent) = room.silent.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+                let (router, stop, speaking) = (router.clone(), stop.clone(), room.speaking.clone());
                 connections.spawn(async move {
+                    if !speaks(&stream, &stop).await {
+                        return;
+                    }
+                    let Ok(_speaking) = speaking.acquire_owned().await else { return };
+                    drop(silent);
                     serve(stream, peer, router, stop).await;
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -312,25 +336,25 @@ async fn accept(listener: TcpListener, router: axum::Router, room: Arc<Semaphore
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: axum::Router, stop: CancellationToken) {
-    // Someone who connects and says nothing takes up a place that others need.
+/// Someone who connects and says nothing takes up a place that others need.
+async fn speaks(stream: &TcpStream, stop: &CancellationToken) -> bool {
     let mut first = [0];
-    let spoke = tokio::select! {
-        spoke = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut first)) => spoke,
-        () = stop.cancelled() => return,
-    };
-    if !matches!(spoke, Ok(Ok(1))) {
-        return;
-    }
+    let spoke = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut first));
+    matches!(stop.run_until_cancelled(spoke).await, Some(Ok(Ok(1))))
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, router: axum::Router, stop: CancellationToken) {
     let _ = stream.set_nodelay(true);
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         request.map(axum::body::Body::new)
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
     tokio::pin!(connection);
     tokio::select! {
         _ = &mut connection => return,

@@ -69,9 +69,14 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Nothing that could break out of a URL or of markdown.
+/// A name or an address, an IPv6 one in brackets, perhaps with a port: nothing that could break out of a URL.
 fn is_clean(host: &str) -> bool {
-    host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    let name = without_port(host);
+    let port = host[name.len()..].strip_prefix(':');
+    let in_brackets = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let name_fits = in_brackets.map_or(plain, |inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+    name_fits && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]
@@ -106,6 +111,9 @@ mod tests {
         assert_eq!(base(&[("host", "a.b/](http://evil")], local, None), "http://localhost:5643");
         assert_eq!(base(&[("host", "picgate")], local, Some("https://img.example.com/x/")), "https://img.example.com/x");
         assert_eq!(base(&[], local, None), "http://localhost:5643");
+        for broken in ["::1", "[::1", "127.0.0.1:99999999", "127.0.0.1:", "[zz]:1", "a.b:c"] {
+            assert_eq!(base(&[("host", broken)], local, None), "http://localhost:5643", "{broken}");
+        }
     }
 
     #[test]

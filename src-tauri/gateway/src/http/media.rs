@@ -4,11 +4,10 @@ use std::{ops::Range, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
 
 use super::error::ApiError;
 use crate::{
@@ -23,23 +22,17 @@ const THUMBNAIL_PATIENCE: Duration = Duration::from_secs(2);
 /// The bytes of an id never change.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// What may be asked for beside the image.
-#[derive(Debug, Deserialize)]
-pub struct Options {
-    download: Option<String>,
-}
-
 /// `GET` and `HEAD /images/{id}`.
 pub async fn image(
     State(library): State<Library>,
-    Path(id): Path<String>,
-    Query(options): Query<Options>,
+    id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let record = find(&library, &id).await?;
+    let record = find(&library, id).await?;
     let blob = library.files().blob(record.blob.sha256, record.blob.bytes);
-    let mut response = head(&record, options.download.is_some_and(|d| d != "0"));
+    let mut response = head(&record, wants_download(query.as_deref()));
     let etag = etag(&record.blob);
     if none_match(&headers, &etag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -74,8 +67,12 @@ pub async fn image(
 }
 
 /// `GET` and `HEAD /images/{id}/thumbnail`: one JPEG, at most 400 pixels long. Never starts a download.
-pub async fn thumbnail(State(library): State<Library>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let record = find(&library, &id).await?;
+pub async fn thumbnail(
+    State(library): State<Library>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let record = find(&library, id).await?;
     let tag = format!("\"t-{}\"", record.blob.sha256);
     let mut response = ().into_response();
     common(&mut response, &tag);
@@ -115,10 +112,17 @@ pub async fn preflight() -> impl IntoResponse {
 }
 
 /// An extension behind the id is allowed: some programs insist on one.
-async fn find(library: &Library, id: &str) -> Result<ImageRecord, ApiError> {
+async fn find(library: &Library, id: Result<Path<String>, PathRejection>) -> Result<ImageRecord, ApiError> {
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "image_not_found", "there is no image with this id");
+    let Path(id) = id.map_err(|_| missing())?;
     let id: ImageId = id.split('.').next().unwrap_or_default().parse().map_err(|()| missing())?;
     library.find(id).await.map_err(|e| ApiError::from(RelayError::Db(e)))?.ok_or_else(missing)
+}
+
+/// `?download=1`
+fn wants_download(query: Option<&str>) -> bool {
+    let value = query.into_iter().flat_map(|q| q.split('&')).find_map(|pair| pair.strip_prefix("download"));
+    value.is_some_and(|v| v.is_empty() || v.starts_with('=') && v != "=0")
 }
 
 fn etag(blob: &BlobRecord) -> String {

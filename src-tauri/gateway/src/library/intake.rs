@@ -48,6 +48,8 @@ impl Intake {
         let index = event.index;
         match event.what {
             BlobStep::Open(reference) => {
+                // Numbers in between stand for images that are downloaded.
+                self.references.resize(index, Reference { form: Form::DataUrl, media: None });
                 self.references.push(reference);
                 if self.references.len() <= REFERENCES_MAX {
                     self.open.insert(index, (Part::open(&self.files), reference));

@@ -12,11 +12,14 @@ use crate::{
         scan::Nonce,
     },
     store::{Blob, Part, Received},
-    upstream::{Class, Upstream, UpstreamError},
+    upstream::{Class, Upstream, UpstreamError, fetch::FetchError},
 };
 
 /// Largest answer of an upstream, in bytes.
 pub const ANSWER_MAX: u64 = 256 * 1024 * 1024;
+
+/// Pictures of one answer that are downloaded from elsewhere; further ones keep their address.
+pub const FETCHES_MAX: usize = 16;
 
 /// What became of one picture.
 #[derive(Clone, Debug)]
@@ -91,9 +94,13 @@ impl Keeper {
     pub async fn fetch(&mut self, index: usize, url: String, upstream: &dyn Upstream) {
         let outcome = match download(upstream, &self.library, &url).await {
             Ok(received) => self.save(&received, None).await,
-            Err(error) => {
-                tracing::warn!(%error, "a picture could not be downloaded; the client gets its address");
-                Outcome::Address(url)
+            Err(Undownloaded::Refused) => {
+                tracing::error!("a picture's address is not allowed; it is not handed over");
+                Outcome::Lost
+            }
+            Err(Undownloaded::Failed(why)) => {
+                tracing::warn!(why, "a picture could not be downloaded; the client gets its address");
+                Outcome::Address(upstream.base().and_then(|base| base.join(&url).ok()).map_or(url, String::from))
             }
         };
         self.outcomes.insert(index, outcome);
@@ -157,17 +164,26 @@ pub fn damaged(lost: usize, of: usize) -> UpstreamError {
     UpstreamError::new(Class::BadAnswer, format!("{lost} of {of} pictures in the upstream's answer are damaged or of no supported type"))
 }
 
+/// Why a picture was not downloaded.
+enum Undownloaded {
+    /// Nobody should go there.
+    Refused,
+    /// It did not work.
+    Failed(String),
+}
+
 /// Downloads a picture that an upstream's answer names by its address.
-pub async fn download(upstream: &dyn Upstream, library: &Library, url: &str) -> Result<Received, RelayError> {
-    let bad = |message: String| RelayError::Upstream(UpstreamError::new(Class::BadAnswer, message));
-    let mut download = upstream.download(url).await.map_err(|e| bad(e.to_string()))?;
+async fn download(upstream: &dyn Upstream, library: &Library, url: &str) -> Result<Received, Undownloaded> {
+    let failed =
+        |error: FetchError| if error == FetchError::Refused { Undownloaded::Refused } else { Undownloaded::Failed(error.to_string()) };
+    let mut download = upstream.download(url).await.map_err(failed)?;
     let part = Part::open(library.files());
     loop {
         match download.next_chunk().await {
             Ok(Some(chunk)) => part.write(chunk.to_vec()).await,
             Ok(None) => break,
-            Err(error) => return Err(bad(error.to_string())),
+            Err(error) => return Err(failed(error)),
         }
     }
-    part.finish().await.map_err(|e| bad(e.to_string()))
+    part.finish().await.map_err(|e| Undownloaded::Failed(e.to_string()))
 }

@@ -10,20 +10,24 @@ use super::{
     answer::{ANSWER_MAX, Keeper},
     images::REQUEST_MAX,
     pump::{Pump, ToClient},
-    receive::{Scanned, nonce, scan},
+    receive::{Scanned, Sender, nonce, scan},
 };
 use crate::{
     library::{Assembled, Intake, Taken},
     model::{ImageId, Origin, Source},
     rewrite::{
+        completion::{from_completion, to_completion},
         json::{Document, Kind},
         request, response,
         scan::ScanLimits,
-        stream::{ChatStream, from_completion},
+        stream::ChatStream,
     },
     store::Blob,
     upstream::{Answer, Brief, Call, Class, Endpoint, Payload, Upstream, UpstreamError, refusal_in, takes_tools},
 };
+
+/// Longest name of a model, in bytes.
+const MODEL_MAX: usize = 256;
 
 /// Members of a request that models which draw do not take.
 const TOOLS: [&str; 5] = ["tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"];
@@ -44,7 +48,7 @@ impl Relay {
     /// [`RelayError`], as long as nothing has been answered.
     pub async fn chat<E: Send>(&self, body: impl Stream<Item = Result<Bytes, E>> + Send, client: Client) -> Result<Reply, RelayError> {
         let permit = self.permit()?;
-        let scanned = scan(body, self.library.files(), REQUEST_MAX).await?;
+        let scanned = scan(body, self.library.files(), REQUEST_MAX, Sender::Client).await?;
         let prepared = self.prepare(&scanned).await?;
         drop(scanned);
         let relay = self.clone();
@@ -61,9 +65,7 @@ impl Relay {
     async fn prepare(&self, scanned: &Scanned) -> Result<Prepared, RelayError> {
         let document = &scanned.document;
         let read = request::read_chat(document, scanned.known())?;
-        if let Some(error) = scanned.intake.lost() {
-            return Err(error.into());
-        }
+        scanned.check_received()?;
         for index in &read.sent {
             check_picture(scanned.intake.get(*index), "messages")?;
         }
@@ -97,6 +99,7 @@ impl Relay {
         let text = request::chat(document, scanned.known(), &wanted);
         let body = Assembled::new(scanned.assemble(&text, &linked));
         let model = document.string_at(document.root(), "model").map(|m| m.into_owned()).filter(|m| !m.is_empty());
+        check_model(model.as_deref())?;
         let stream = document.root().get("stream").is_some_and(|n| matches!(n.kind, Kind::Bool(true)));
         let source = if inputs.is_empty() { Source::Generated } else { Source::Edited };
         let origin = Origin {
@@ -124,9 +127,6 @@ impl Relay {
             drop(permit);
             return reply;
         }
-        if !wants_stream {
-            return Err(UpstreamError::new(Class::BadAnswer, "the upstream answered with a stream to a request for a whole answer").into());
-        }
         let nonce = nonce().ok_or(RelayError::Panicked)?;
         let (client, receiver) = ToClient::new();
         let machine = ChatStream::new(nonce, ScanLimits::default(), model, several);
@@ -136,7 +136,11 @@ impl Relay {
             drop(permit);
         };
         self.jobs.spawn(tracing::Instrument::in_current_span(run));
-        Ok(Reply::Events(receiver))
+        if wants_stream {
+            return Ok(Reply::Events(receiver));
+        }
+        // Some relays stream whether they are asked to or not.
+        collect(receiver).await
     }
 
     /// A whole answer of JSON, for either kind of request.
@@ -150,11 +154,12 @@ impl Relay {
         wants_stream: bool,
     ) -> Result<Reply, RelayError> {
         let scanned = self.scan_answer(answer, &mut keeper).await?;
-        if let Some(error) = refusal(&scanned.document) {
-            return Err(error.into());
-        }
         for index in 0..scanned.intake.references().len() {
             keeper.keep(index, &scanned.intake, None).await;
+        }
+        // Beside pictures that are there an error is a remark.
+        if let Some(error) = refusal(&scanned.document).filter(|_| keeper.received() == 0) {
+            return Err(redacted(error, upstream).into());
         }
         keeper.check()?;
         let without = if several { Vec::new() } else { keeper.drafts() };
@@ -166,6 +171,7 @@ impl Relay {
         if wants_stream {
             text = from_completion(&Document::parse(text, ScanLimits::default().depth)?);
         }
+        upstream.redact(&mut text);
         let body = Assembled::new(keeper.linked(&text, scanned.nonce, &scanned.intake));
         if !wants_stream {
             return Ok(Reply::Json(body));
@@ -177,7 +183,7 @@ impl Relay {
 
     /// Takes an upstream's whole answer apart. If it breaks off, pictures that were complete are saved all the same.
     pub(super) async fn scan_answer(&self, answer: Answer, keeper: &mut Keeper) -> Result<Scanned, RelayError> {
-        match scan(answer.body, self.library.files(), ANSWER_MAX).await {
+        match scan(answer.body, self.library.files(), ANSWER_MAX, Sender::Upstream).await {
             Ok(scanned) => Ok(scanned),
             Err(mut broken) => {
                 broken.intake.abandon().await;
@@ -199,6 +205,28 @@ impl Relay {
                 None
             }
         }
+    }
+}
+
+/// The whole answer that a stream of events comes to.
+async fn collect(mut events: tokio::sync::mpsc::Receiver<Bytes>) -> Result<Reply, RelayError> {
+    let mut text = Vec::new();
+    while let Some(part) = events.recv().await {
+        text.extend_from_slice(&part);
+        if text.len() > ScanLimits::default().skeleton {
+            // The rest is saved all the same.
+            return Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer is longer than can be put together").into());
+        }
+    }
+    let completion = to_completion(&text).map_err(|message| RelayError::Upstream(UpstreamError::new(Class::BadAnswer, message)))?;
+    Ok(Reply::Json(Assembled::text(completion)))
+}
+
+/// A name is a name: nothing that would be set aside as if it were a file.
+pub(super) fn check_model(model: Option<&str>) -> Result<(), RelayError> {
+    match model {
+        Some(model) if model.len() > MODEL_MAX => Err(RelayError::bad(Some("model"), format!("'model' is longer than {MODEL_MAX} bytes"))),
+        _ => Ok(()),
     }
 }
 
@@ -231,6 +259,14 @@ pub(super) fn check_picture(taken: Option<&Taken>, param: &'static str) -> Resul
         Some(Taken::Lost(error)) => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Without our key in its words.
+pub(super) fn redacted(mut error: UpstreamError, upstream: &dyn Upstream) -> UpstreamError {
+    let mut message = std::mem::take(&mut error.message).into_bytes();
+    upstream.redact(&mut message);
+    error.message = String::from_utf8_lossy(&message).into_owned();
+    error
 }
 
 /// The refusal in an answer whose status says success.

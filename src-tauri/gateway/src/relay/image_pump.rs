@@ -51,8 +51,8 @@ impl ImagePump {
         Self { machine, intake, nonce, keeper, upstream, client, hand_over }
     }
 
-    /// Pumps until the upstream ends.
-    pub async fn run(mut self, mut answer: Answer) {
+    /// Pumps until the upstream ends; what became of its pictures is in the keeper.
+    pub async fn run(mut self, mut answer: Answer) -> Keeper {
         let mut seen = 0u64;
         let failure = loop {
             let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
@@ -83,6 +83,7 @@ impl ImagePump {
             self.client.send(write_event(&[b"event: error".to_vec()], event.to_string().as_bytes()).into()).await;
         }
         tracing::info!(images = kept, ms = self.keeper.started.elapsed().as_millis() as u64, "pictures answered");
+        self.keeper
     }
 
     async fn perform(&mut self, steps: Vec<ImageStep>) {
@@ -93,7 +94,8 @@ impl ImagePump {
                 }
                 ImageStep::Fetch { index, url } => self.keeper.fetch(index, url, &*self.upstream).await,
                 ImageStep::Finished { index, revised_prompt } => self.keeper.keep(index, &self.intake, revised_prompt).await,
-                ImageStep::Send(text) => {
+                ImageStep::Send(mut text) => {
+                    self.upstream.redact(&mut text);
                     let base64 = self.hand_over == HandOver::Base64;
                     let pieces = expand(&text, self.nonce, |index| match self.keeper.outcomes.get(&index) {
                         Some(_) => picture(&self.keeper, index, base64),

@@ -8,16 +8,17 @@ use futures_util::Stream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    Client, Relay, RelayError, Reply,
-    answer::{Keeper, Outcome, download},
-    chat::{check_picture, json_payload, payload, refusal},
+    Client, EditRequest, Input, Relay, RelayError, Reply,
+    answer::{FETCHES_MAX, Keeper, Outcome},
+    asked::Asked,
+    chat::{check_picture, json_payload, redacted, refusal},
     image_pump::ImagePump,
     pump::ToClient,
-    receive::{Scanned, data_url, nonce, scan},
+    receive::{Scanned, Sender, data_url, nonce, scan},
 };
 use crate::{
     library::{Assembled, Intake},
-    model::{ImageId, MediaType, Origin, Source},
+    model::{ImageId, Source},
     rewrite::{
         expand::{Piece, expand},
         image_stream::{HandOver, ImageStream},
@@ -28,7 +29,7 @@ use crate::{
         scan::ScanLimits,
     },
     store::{Blob, Part, Received},
-    upstream::{Answer, Brief, Call, Class, Endpoint, Payload, Upstream, UpstreamError},
+    upstream::{Answer, Call, Class, Endpoint, Upstream, UpstreamError},
 };
 
 /// Largest request, in bytes. It is never held in memory.
@@ -38,38 +39,7 @@ pub const REQUEST_MAX: u64 = 256 * 1024 * 1024;
 const INPUTS_MAX: usize = 16;
 
 /// Members that are ours to decide and not the upstream's.
-const OURS: [&str; 1] = ["response_format"];
-
-/// A picture that an edit starts from.
-#[derive(Clone, Debug)]
-pub struct Input {
-    blob: Blob,
-    media_type: MediaType,
-    /// The image of ours that it is.
-    id: Option<ImageId>,
-}
-
-/// An edit, however it was sent.
-#[derive(Debug, Default)]
-pub struct EditRequest {
-    /// Everything but pictures: name and JSON text.
-    fields: Vec<(String, String)>,
-    images: Vec<Input>,
-    mask: Option<Input>,
-}
-
-/// What a client asked for, apart from the drawing itself.
-struct Asked {
-    prompt: String,
-    model: Option<String>,
-    base64: bool,
-    size: Option<String>,
-    count: u32,
-    output_format: Option<String>,
-    stream: bool,
-    partial_images: u32,
-    parameters: String,
-}
+pub(super) const OURS: [&str; 1] = ["response_format"];
 
 impl Relay {
     /// Answers `POST /v1/images/generations`.
@@ -78,11 +48,13 @@ impl Relay {
     /// [`RelayError`].
     pub async fn generate<E: Send>(&self, body: impl Stream<Item = Result<Bytes, E>> + Send, client: Client) -> Result<Reply, RelayError> {
         let permit = self.permit()?;
-        let scanned = scan(body, self.library.files(), REQUEST_MAX).await?;
+        let scanned = scan(body, self.library.files(), REQUEST_MAX, Sender::Client).await?;
         let document = &scanned.document;
         check_object(document)?;
-        let fields: Vec<(String, String)> = fields(document);
-        let asked = asked(&fields, &client)?;
+        scanned.check_received()?;
+        let mut asked = Asked::read(&fields(document), &client)?;
+        asked.prompt = scanned.readable(&asked.prompt);
+        asked.parameters = scanned.readable(&asked.parameters);
         let upstream = self.upstream();
         let mut edits = Edits::default();
         edits.set(document.root(), "model", &quote(upstream.model()));
@@ -94,9 +66,9 @@ impl Relay {
         }
         edits.remove(document.root(), &ours);
         let body = Assembled::new(scanned.assemble(&document.edited(edits), &[]));
-        let brief = brief(&asked, Vec::new());
+        let brief = asked.brief(Vec::new());
         let call = Call { endpoint: Endpoint::Generations, payload: json_payload(body), stream: asked.stream, brief };
-        let origin = origin(&asked, &*upstream, Source::Generated, Vec::new());
+        let origin = asked.origin(&*upstream, Source::Generated, Vec::new());
         drop(scanned);
         let relay = self.clone();
         self.detached(async move {
@@ -111,9 +83,8 @@ impl Relay {
     ///
     /// # Errors
     /// [`RelayError`].
-    pub async fn edit(&self, request: EditRequest, client: Client) -> Result<Reply, RelayError> {
-        let permit = self.permit()?;
-        let asked = asked(&request.fields, &client)?;
+    pub async fn edit(&self, request: EditRequest, client: Client, permit: OwnedSemaphorePermit) -> Result<Reply, RelayError> {
+        let asked = Asked::read(&request.fields, &client)?;
         if request.images.is_empty() {
             return Err(RelayError::bad(Some("image"), "'image' is missing: an edit needs at least one picture"));
         }
@@ -123,11 +94,11 @@ impl Relay {
         let upstream = self.upstream();
         let inputs: Vec<Blob> = request.images.iter().map(|input| input.blob.clone()).collect();
         let made_from = request.images.iter().filter_map(|input| input.id).collect();
-        let origin = origin(&asked, &*upstream, Source::Edited, made_from);
+        let origin = asked.origin(&*upstream, Source::Edited, made_from);
         let relay = self.clone();
         self.detached(async move {
             let keeper = Keeper::new(relay.library.clone(), origin, client.links);
-            let call = |payload| Call { endpoint: Endpoint::Edits, payload, stream: asked.stream, brief: brief(&asked, inputs.clone()) };
+            let call = |payload| Call { endpoint: Endpoint::Edits, payload, stream: asked.stream, brief: asked.brief(inputs.clone()) };
             let as_json = relay.edits_as_json(&*upstream);
             let mut answer = upstream.send(call(request.payload(upstream.model(), as_json)?)).await;
             if let Err(error) = &answer
@@ -148,11 +119,17 @@ impl Relay {
     /// # Errors
     /// [`RelayError`].
     pub async fn read_edit<E: Send>(&self, body: impl Stream<Item = Result<Bytes, E>> + Send) -> Result<EditRequest, RelayError> {
-        let scanned = scan(body, self.library.files(), REQUEST_MAX).await?;
+        let scanned = scan(body, self.library.files(), REQUEST_MAX, Sender::Client).await?;
         let document = &scanned.document;
         check_object(document)?;
         let mut request = EditRequest { fields: fields(document), ..EditRequest::default() };
+        scanned.check_received()?;
         request.fields.retain(|(name, _)| !matches!(name.as_str(), "image" | "images" | "mask"));
+        // A form has no place for a picture in the middle of another field.
+        if let Some((name, _)) = request.fields.iter().find(|(_, value)| scanned.readable(value) != *value) {
+            let message = format!("'{name}' holds a picture or is too long; pictures may stand in 'image', 'images' and 'mask'");
+            return Err(RelayError::bad(None, message));
+        }
         for (key, param) in [("image", "image"), ("images", "images")] {
             let Some(node) = document.root().get(key) else { continue };
             for item in if node.is_array() { node.items() } else { std::slice::from_ref(node) } {
@@ -239,6 +216,10 @@ impl Relay {
             self.jobs.spawn(tracing::Instrument::in_current_span(run));
             return Ok(Reply::Events(events));
         }
+        if answer.is_stream {
+            // Some relays stream whether they are asked to or not.
+            return self.collect(answer, keeper, upstream, asked).await;
+        }
         let body = self.pictures(answer, keeper, &*upstream, asked, kind).await?;
         drop(permit);
         if !asked.stream {
@@ -247,6 +228,31 @@ impl Relay {
         let (mut client, events) = ToClient::new();
         self.jobs.spawn(async move { client.send_all(&body).await });
         Ok(Reply::Events(events))
+    }
+
+    /// The whole answer that a stream comes to.
+    async fn collect(&self, answer: Answer, keeper: Keeper, upstream: Arc<dyn Upstream>, asked: &Asked) -> Result<Reply, RelayError> {
+        let nonce = nonce().ok_or(RelayError::Panicked)?;
+        let machine = ImageStream::new(nonce, ScanLimits::default(), HandOver::Link);
+        let (nobody, _) = ToClient::new();
+        let intake = Intake::new(self.library.files().clone());
+        let pump = ImagePump::new(machine, intake, nonce, keeper, upstream, nobody, HandOver::Link);
+        let keeper = pump.run(answer).await;
+        keeper.check()?;
+        if keeper.received() == 0 {
+            return Err(UpstreamError::new(Class::BadAnswer, "the upstream's stream held no picture").into());
+        }
+        let (key, mut pieces) = (if asked.base64 { "b64_json" } else { "url" }, Vec::new());
+        let mut indices: Vec<usize> = keeper.outcomes.keys().copied().collect();
+        indices.sort_unstable();
+        let mut head = format!("{{\"created\":{},\"data\":[", crate::model::now() / 1000);
+        for index in indices {
+            pieces.push(Piece::Text(format!("{head}{{\"{key}\":\"").into_bytes()));
+            pieces.extend(picture(&keeper, index, asked.base64));
+            head = "\"},".into();
+        }
+        pieces.push(Piece::Text(b"\"}]}".to_vec()));
+        Ok(Reply::Json(Assembled::new(pieces)))
     }
 
     /// A whole answer of the Images API, for the client: JSON, or the events that it would have been.
@@ -258,15 +264,19 @@ impl Relay {
         asked: &Asked,
         kind: &str,
     ) -> Result<Assembled, RelayError> {
-        if answer.is_stream {
-            return Err(UpstreamError::new(Class::BadAnswer, "the upstream answered with a stream that was not asked for").into());
-        }
         let scanned = self.scan_answer(answer, &mut keeper).await?;
-        if let Some(error) = refusal(&scanned.document) {
-            return Err(error.into());
+        let items = response::image_items(&scanned.document, scanned.known());
+        let has_pictures = items.as_ref().is_some_and(|items| items.iter().any(|(item, _)| *item != Item::Nothing));
+        // Beside pictures that are there an error is a remark.
+        if let Some(error) = refusal(&scanned.document).filter(|_| !has_pictures) {
+            return Err(redacted(error, upstream).into());
         }
-        let items = response::image_items(&scanned.document, scanned.known())
-            .ok_or_else(|| UpstreamError::new(Class::BadAnswer, "the upstream's answer holds no list of pictures"))?;
+        let Some(items) = items else {
+            for index in 0..scanned.intake.references().len() {
+                keeper.keep(index, &scanned.intake, None).await;
+            }
+            return Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer holds no list of pictures").into());
+        };
         if items.is_empty() {
             return Err(UpstreamError::new(
                 Class::BlockedOutput,
@@ -283,17 +293,18 @@ impl Relay {
                     keeper.keep(index, &scanned.intake, revised).await;
                     keeper.outcomes.get(&index).filter(|o| !matches!(o, Outcome::Lost)).map(|_| (key, scanned.nonce.reference(index)))
                 }
-                Item::Url(url) => match download(upstream, &self.library, &url).await {
-                    Ok(received) => {
-                        let outcome = keeper.save(&received, revised).await;
-                        keeper.outcomes.insert(own + at, outcome);
-                        Some((key, scanned.nonce.reference(own + at)))
+                Item::Url(url) => {
+                    if at < FETCHES_MAX {
+                        keeper.fetch(own + at, url, upstream).await;
+                    } else {
+                        keeper.leave(own + at, url);
                     }
-                    Err(error) => {
-                        tracing::warn!(%error, "a picture could not be downloaded from the upstream; the client gets its address");
-                        Some(("url", url))
+                    match keeper.outcomes.get(&(own + at)) {
+                        Some(Outcome::Lost) | None => None,
+                        Some(Outcome::Address(_)) => Some(("url", scanned.nonce.reference(own + at))),
+                        Some(_) => Some((key, scanned.nonce.reference(own + at))),
                     }
-                },
+                }
                 Item::Nothing => None,
             });
         }
@@ -308,6 +319,7 @@ impl Relay {
         if asked.stream {
             text = response::images_as_stream(&Document::parse(text, ScanLimits::default().depth)?, kind);
         }
+        upstream.redact(&mut text);
         let pieces = expand(&text, scanned.nonce, |index| picture(&keeper, index, asked.base64));
         tracing::info!(images = keeper.received(), ms = keeper.started.elapsed().as_millis() as u64, "pictures answered");
         Ok(Assembled::new(pieces))
@@ -352,7 +364,7 @@ fn fields(document: &Document) -> Vec<(String, String)> {
 }
 
 /// DALL·E 2 and 3 and most relays take `response_format`; OpenAI's `gpt-image-*` refuse it.
-fn takes_response_format(model: &str) -> bool {
+pub(super) fn takes_response_format(model: &str) -> bool {
     !model.to_ascii_lowercase().contains("gpt-image")
 }
 
@@ -361,165 +373,4 @@ fn refuses_form(error: &UpstreamError) -> bool {
     let text = error.message.to_ascii_lowercase();
     error.status == Some(415)
         || error.not_started && (text.contains("multipart") || error.code.as_deref() == Some("convert_request_failed"))
-}
-
-fn asked(fields: &[(String, String)], client: &Client) -> Result<Asked, RelayError> {
-    let raw = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| *v != "null");
-    let text = |name: &'static str| match raw(name) {
-        None => Ok(None),
-        Some(raw) => match serde_json::from_str::<String>(raw) {
-            Ok(text) => Ok(Some(text).filter(|t| !t.is_empty())),
-            Err(_) => Err(RelayError::bad(Some(name), format!("'{name}' must be a string"))),
-        },
-    };
-    let prompt = text("prompt")?.ok_or_else(|| RelayError::bad(Some("prompt"), "'prompt' is missing"))?;
-    let count = match raw("n") {
-        None => 1,
-        Some(raw) => raw
-            .parse()
-            .ok()
-            .filter(|n| (1..=10).contains(n))
-            .ok_or_else(|| RelayError::bad(Some("n"), "'n' must be a number from 1 to 10"))?,
-    };
-    let model = text("model")?;
-    let base64 = match text("response_format")?.as_deref() {
-        Some("b64_json") => true,
-        Some("url") => false,
-        Some(_) => return Err(RelayError::bad(Some("response_format"), "'response_format' must be 'url' or 'b64_json'")),
-        None => client.prefers_base64 || model.as_deref().is_some_and(|m| m.to_ascii_lowercase().starts_with("gpt-image")),
-    };
-    let stream = raw("stream") == Some("true");
-    let bad_partials = || RelayError::bad(Some("partial_images"), "'partial_images' must be a number from 0 to 3");
-    let partial_images = match raw("partial_images") {
-        None => 0,
-        Some(raw) => raw.parse().ok().filter(|n| *n <= 3).ok_or_else(bad_partials)?,
-    };
-    // Whoever streams wants to see, and OpenAI's streams know base64 alone.
-    let base64 = if stream { text("response_format")?.as_deref() != Some("url") } else { base64 };
-    let known = ["prompt", "model", "image", "images", "mask", "response_format", "stream"];
-    let parameters: Vec<String> =
-        fields.iter().filter(|(n, _)| !known.contains(&n.as_str())).map(|(n, v)| format!("{}:{v}", quote(n))).collect();
-    let parameters = format!("{{{}}}", parameters.join(","));
-    Ok(Asked {
-        prompt,
-        model,
-        base64,
-        size: text("size")?,
-        count,
-        output_format: text("output_format")?,
-        stream,
-        partial_images,
-        parameters,
-    })
-}
-
-fn brief(asked: &Asked, inputs: Vec<Blob>) -> Brief {
-    Brief {
-        prompt: asked.prompt.clone(),
-        inputs,
-        size: asked.size.clone(),
-        count: asked.count,
-        output_format: asked.output_format.clone(),
-        partial_images: asked.partial_images,
-    }
-}
-
-fn origin(asked: &Asked, upstream: &dyn Upstream, source: Source, made_from: Vec<ImageId>) -> Origin {
-    Origin {
-        prompt: Some(asked.prompt.clone()),
-        model: asked.model.clone(),
-        upstream: Some(upstream.name().to_owned()),
-        upstream_model: Some(upstream.model().to_owned()),
-        parameters: Some(asked.parameters.clone()),
-        made_from,
-        ..Origin::bare(source)
-    }
-}
-
-impl EditRequest {
-    /// A text field of a form.
-    pub fn field(&mut self, name: String, value: &str) {
-        // Forms know only text; JSON knows numbers and booleans.
-        let is_bare = matches!(name.as_str(), "n" | "output_compression" | "partial_images" | "stream")
-            && serde_json::from_str::<serde_json::Value>(value).is_ok();
-        self.fields.push((name, if is_bare { value.to_owned() } else { quote(value) }));
-    }
-
-    /// A picture of a form: `image`, `image[]`, `image[0]`…, or `mask`.
-    pub fn file(&mut self, name: &str, input: Input) {
-        if name == "mask" {
-            self.mask = Some(input);
-        } else {
-            self.images.push(input);
-        }
-    }
-
-    /// Whether a field of this name holds a picture.
-    pub fn is_picture(name: &str) -> bool {
-        matches!(name, "image" | "mask" | "images") || name.starts_with("image[") || name.starts_with("images[")
-    }
-
-    fn payload(&self, model: &str, as_json: bool) -> Result<Payload, RelayError> {
-        let passed = self.fields.iter().filter(|(name, _)| name != "model" && !OURS.contains(&name.as_str()));
-        let mut fields: Vec<(String, String)> = passed.cloned().collect();
-        fields.insert(0, ("model".into(), quote(model)));
-        let wants_format = self.fields.iter().any(|(name, _)| name == "response_format") && takes_response_format(model);
-        if wants_format {
-            fields.push(("response_format".into(), "\"b64_json\"".into()));
-        }
-        if as_json { Ok(self.as_json(&fields)) } else { self.as_form(&fields) }
-    }
-
-    fn as_json(&self, fields: &[(String, String)]) -> Payload {
-        let mut pieces = vec![Piece::Text(b"{".to_vec())];
-        let text = |pieces: &mut Vec<Piece<Blob>>, text: String| pieces.push(Piece::Text(text.into_bytes()));
-        for (name, value) in fields {
-            text(&mut pieces, format!("{}:{value},", quote(name)));
-        }
-        text(&mut pieces, "\"images\":[".into());
-        for (at, input) in self.images.iter().enumerate() {
-            text(&mut pieces, format!("{}{{\"image_url\":\"", if at > 0 { "," } else { "" }));
-            pieces.extend(data_url(input.blob.clone(), input.media_type.mime()));
-            text(&mut pieces, "\"}".into());
-        }
-        text(&mut pieces, "]".into());
-        if let Some(mask) = &self.mask {
-            text(&mut pieces, ",\"mask\":{\"image_url\":\"".into());
-            pieces.extend(data_url(mask.blob.clone(), mask.media_type.mime()));
-            text(&mut pieces, "\"}".into());
-        }
-        text(&mut pieces, "}".into());
-        json_payload(Assembled::new(pieces))
-    }
-
-    fn as_form(&self, fields: &[(String, String)]) -> Result<Payload, RelayError> {
-        let boundary = format!("picgate-{}", uuid::Uuid::new_v4().simple());
-        let mut pieces = Vec::new();
-        let mut text = String::new();
-        for (name, value) in fields {
-            // Text of a form is bare; anything else of JSON is written as it is.
-            let value = serde_json::from_str::<String>(value).unwrap_or_else(|_| value.clone());
-            text.push_str(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n", form_name(name)));
-        }
-        let image_name = if self.images.len() > 1 { "image[]" } else { "image" };
-        let images = self.images.iter().map(|input| (image_name, input));
-        for (name, input) in images.chain(self.mask.iter().map(|mask| ("mask", mask))) {
-            let file = format!("{}.{}", name.trim_end_matches("[]"), input.media_type.extension());
-            text.push_str(&format!(
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\nContent-Type: {}\r\n\r\n",
-                input.media_type.mime()
-            ));
-            pieces.push(Piece::Text(std::mem::take(&mut text).into_bytes()));
-            pieces.push(Piece::Raw(input.blob.clone()));
-            text.push_str("\r\n");
-        }
-        text.push_str(&format!("--{boundary}--\r\n"));
-        pieces.push(Piece::Text(text.into_bytes()));
-        Ok(payload(format!("multipart/form-data; boundary={boundary}"), Assembled::new(pieces)))
-    }
-}
-
-/// Escapes as browsers do (HTML standard, multipart/form-data encoding).
-fn form_name(name: &str) -> String {
-    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -2,7 +2,9 @@
 //! hands out links. What was dispatched is finished and saved even if the client has gone.
 
 mod answer;
+mod asked;
 pub mod chat;
+mod edit;
 mod error;
 mod image_pump;
 pub mod images;
@@ -23,6 +25,7 @@ use crate::{
     upstream::{Routes, Upstream},
 };
 
+pub use edit::{EditRequest, Input};
 pub use error::RelayError;
 pub use link::LinkBase;
 pub use receive::{Scanned, scan};
@@ -93,7 +96,11 @@ impl Relay {
         self.routes.load().preferred().clone()
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, RelayError> {
+    /// Leave to run one request.
+    ///
+    /// # Errors
+    /// [`RelayError::Busy`] when too many run.
+    pub fn permit(&self) -> Result<OwnedSemaphorePermit, RelayError> {
         self.running.clone().try_acquire_owned().map_err(|_| RelayError::Busy)
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{
     CLIENT_QUEUE,
-    answer::{ANSWER_MAX, Keeper, damaged},
+    answer::{ANSWER_MAX, FETCHES_MAX, Keeper, damaged},
 };
 use crate::{
     library::{Assembled, Intake},
@@ -31,9 +31,6 @@ const STALLED: Duration = Duration::from_secs(60);
 
 /// Events that wait behind a picture that may turn out to be a draft.
 const HELD_MAX: usize = 64;
-
-/// Pictures of one answer that are downloaded from elsewhere; further ones keep their address.
-const FETCHES_MAX: usize = 16;
 
 const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
 
@@ -173,7 +170,8 @@ impl Pump {
         }
     }
 
-    async fn send(&mut self, event: Event) {
+    async fn send(&mut self, mut event: Event) {
+        self.upstream.redact(&mut event.bytes);
         let body = Assembled::new(self.keeper.linked(&event.bytes, self.nonce, &self.intake));
         self.client.send_all(&body).await;
     }

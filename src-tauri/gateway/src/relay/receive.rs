@@ -87,13 +87,27 @@ impl<E> From<Broken<E>> for RelayError {
     }
 }
 
+/// Who sent a body: a client, whose mistakes are told, or an upstream, whose pictures are paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Everything must be right.
+    Client,
+    /// Whatever can be read is read.
+    Upstream,
+}
+
 /// Reads `body` to its end, at most `longest` bytes; images go to files as they arrive.
 ///
 /// # Errors
 /// [`Broken`]: what has been received until then is still there.
-pub async fn scan<E>(body: impl Stream<Item = Result<Bytes, E>>, files: &Files, longest: u64) -> Result<Scanned, Broken<E>> {
+pub async fn scan<E>(
+    body: impl Stream<Item = Result<Bytes, E>>,
+    files: &Files,
+    longest: u64,
+    sender: Sender,
+) -> Result<Scanned, Broken<E>> {
     let mut intake = Intake::new(files.clone());
-    match scan_into(body, &mut intake, longest).await {
+    match scan_into(body, &mut intake, longest, sender).await {
         Ok((document, nonce)) => Ok(Scanned { document, nonce, intake }),
         Err(error) => Err(Broken { error, intake: Box::new(intake) }),
     }
@@ -103,6 +117,7 @@ async fn scan_into<E>(
     body: impl Stream<Item = Result<Bytes, E>>,
     intake: &mut Intake,
     longest: u64,
+    sender: Sender,
 ) -> Result<(Document, Nonce), ScanBodyError<E>> {
     pin_mut!(body);
     let limits = ScanLimits::default();
@@ -110,7 +125,12 @@ async fn scan_into<E>(
     let mut scanner = Scanner::new(nonce, limits);
     let (mut events, mut seen) = (Vec::new(), 0u64);
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(ScanBodyError::Body)?;
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            // The JSON was whole; a wrong length behind it is no reason to lose what it holds.
+            Err(_) if sender == Sender::Upstream && seen > 0 && !scanner.is_inside() => break,
+            Err(error) => return Err(ScanBodyError::Body(error)),
+        };
         seen += chunk.len() as u64;
         if seen > longest {
             return Err(ScanBodyError::TooLong(longest / 1024 / 1024));
@@ -129,10 +149,26 @@ async fn scan_into<E>(
     for event in events.drain(..) {
         intake.take(event).await;
     }
-    Ok((Document::parse(skeleton, limits.depth)?, nonce))
+    let document = match sender {
+        Sender::Client => Document::parse(skeleton, limits.depth)?,
+        Sender::Upstream => Document::parse_lenient(skeleton, limits.depth)?,
+    };
+    Ok((document, nonce))
 }
 
 impl Scanned {
+    /// Refuses a request of which a part was not received: it must not go out without it.
+    pub fn check_received(&self) -> Result<(), RelayError> {
+        self.intake.lost().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// `text` without what is not text: for people and for the database.
+    pub fn readable(&self, text: &str) -> String {
+        let pieces = expand::<Blob>(text.as_bytes(), self.nonce, |_| Vec::new());
+        let text = pieces.into_iter().map(|p| if let Piece::Text(text) = p { text } else { Vec::new() }).collect::<Vec<_>>().concat();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// What the references are, for shaping.
     pub fn known(&self) -> Known<'_> {
         Known { nonce: self.nonce, references: self.intake.references() }

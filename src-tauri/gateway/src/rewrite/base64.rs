@@ -53,7 +53,7 @@ pub struct Decoder {
     padded: bool,
     /// Letters since the last line break, for `Spaces::End`.
     column: usize,
-    /// Inside a line break that was accepted.
+    /// Behind a `\r` that was accepted: its `\n` may follow.
     breaking: bool,
 }
 
@@ -128,11 +128,15 @@ impl Decoder {
     fn allows_space(&mut self, byte: u8) -> bool {
         match self.spaces {
             Spaces::Skip => true,
-            Spaces::End if self.breaking => matches!(byte, b'\r' | b'\n'),
+            Spaces::End if self.breaking && byte == b'\n' => {
+                self.breaking = false;
+                true
+            }
             Spaces::End => {
+                // One line break and no more: a blank line is the end.
                 let breaks = matches!(byte, b'\r' | b'\n') && matches!(self.column, 64 | 76) && !self.padded;
                 if breaks {
-                    self.breaking = true;
+                    self.breaking = byte == b'\r';
                     self.column = 0;
                 }
                 breaks

@@ -154,7 +154,7 @@ impl ImageStream {
         let is_partial = kind.ends_with(".partial_image");
         let known = Known { nonce: self.nonce, references: &self.references };
         let in_field = ["b64_json", "url"].iter().find_map(|key| known.image(&document.string_at(root, key)?));
-        let url = document.string_at(root, "url").filter(|u| u.starts_with("http") || u.starts_with('/')).map(|u| u.into_owned());
+        let url = document.string_at(root, "url").filter(|u| !u.is_empty() && !u.starts_with("data:")).map(|u| u.into_owned());
         let revised_prompt = document.string_at(root, "revised_prompt").map(|t| t.into_owned());
         let index = match (in_field, url) {
             (Some(index), _) => Some(index),

@@ -1,7 +1,14 @@
 //! Looks at JSON without losing a byte of it: a tree of spans over the text, and edits that replace spans. What is
 //! not edited is copied verbatim, so key order, duplicate keys, number formats and unknown fields survive.
 
-use std::{borrow::Cow, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
+
+/// Most values in one text. Each takes some hundred bytes to think about.
+const NODES_MAX: usize = 250_000;
 
 /// A value and where it stands in the text.
 #[derive(Clone, Debug)]
@@ -49,6 +56,9 @@ pub enum JsonError {
     /// Something unexpected at this byte.
     #[error("the JSON is not valid at byte {0}")]
     Syntax(usize),
+    /// More values than [`NODES_MAX`].
+    #[error("the JSON holds more than {NODES_MAX} values")]
+    TooMany,
     /// Deeper than the limit.
     #[error("the JSON is nested deeper than {0} levels")]
     TooDeep(usize),
@@ -68,13 +78,33 @@ impl Document {
     /// [`JsonError`], with the byte where it went wrong.
     pub fn parse(text: Vec<u8>, depth: usize) -> Result<Self, JsonError> {
         let utf8 = std::str::from_utf8(&text).map_err(|e| JsonError::Encoding(e.valid_up_to()))?;
-        let mut parser = Parser { text: utf8.as_bytes(), at: 0, depth, limit: depth };
+        let mut parser = Parser { text: utf8.as_bytes(), at: 0, depth, limit: depth, nodes: 0 };
         let root = parser.value()?;
         parser.space();
         if parser.at != text.len() {
             return Err(JsonError::Syntax(parser.at));
         }
         Ok(Self { text, root })
+    }
+
+    /// Parses what an upstream sent: a byte order mark before it, bytes that are no UTF-8 and anything behind it are
+    /// no reason to lose a picture.
+    ///
+    /// # Errors
+    /// [`JsonError`], with the byte where it went wrong.
+    pub fn parse_lenient(text: Vec<u8>, depth: usize) -> Result<Self, JsonError> {
+        let mut text = match String::from_utf8(text) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        let mut parser = Parser { text: text.as_bytes(), at: 0, depth, limit: depth, nodes: 0 };
+        let root = parser.value()?;
+        let end = parser.at;
+        text.truncate(end);
+        Ok(Self { text: text.into_bytes(), root })
     }
 
     /// The outermost value.
@@ -158,12 +188,18 @@ impl Node {
 
 /// Replacements of spans of one text. They must not overlap; the order of adding does not matter.
 #[derive(Debug, Default)]
-pub struct Edits(Vec<(Range<usize>, String)>);
+pub struct Edits {
+    replaced: Vec<(Range<usize>, String)>,
+    /// Members to be added, by the end of their object.
+    added: BTreeMap<usize, Vec<String>>,
+    /// Members that stay in an object that has lost some, by the end of the object.
+    left: HashMap<usize, usize>,
+}
 
 impl Edits {
     /// Replaces a node by JSON text.
     pub fn replace(&mut self, node: &Node, json: impl Into<String>) {
-        self.0.push((node.span.clone(), json.into()));
+        self.replaced.push((node.span.clone(), json.into()));
     }
 
     /// Replaces a node by a string.
@@ -177,21 +213,22 @@ impl Edits {
             Some(value) => self.replace(value, json),
             None => {
                 let end = object.span.end - 1;
-                let comma = if object.members().is_empty() { "" } else { "," };
-                self.0.push((end..end, format!("{comma}{}:{json}", quote(key))));
+                self.left.entry(end).or_insert(object.members().len());
+                self.added.entry(end).or_default().push(format!("{}:{json}", quote(key)));
             }
         }
     }
 
     /// Replaces a whole member, key and value.
     pub fn replace_member(&mut self, member: &Member, key: &str, json: &str) {
-        self.0.push((member.start..member.value.span.end, format!("{}:{json}", quote(key))));
+        self.replaced.push((member.start..member.value.span.end, format!("{}:{json}", quote(key))));
     }
 
     /// Removes all members with one of `keys`. Members that are removed must not be edited otherwise.
     pub fn remove(&mut self, object: &Node, keys: &[&str]) {
         let members = object.members();
         let gone = |m: &Member| keys.contains(&m.key.as_str());
+        self.left.insert(object.span.end - 1, members.iter().filter(|m| !gone(m)).count());
         let mut kept_before = false;
         for (at, member) in members.iter().enumerate() {
             if !gone(member) {
@@ -204,20 +241,20 @@ impl Edits {
             } else {
                 member.start..members.get(at + 1).map_or(member.value.span.end, |next| next.start)
             };
-            self.0.push((span, String::new()));
+            self.replaced.push((span, String::new()));
         }
     }
 
-    /// Whether nothing was added.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn apply(mut self, text: &[u8]) -> Vec<u8> {
-        self.0.sort_by_key(|(span, _)| (span.start, span.end));
-        let mut out = Vec::with_capacity(text.len() + self.0.iter().map(|(_, new)| new.len()).sum::<usize>());
+    fn apply(self, text: &[u8]) -> Vec<u8> {
+        let mut all = self.replaced;
+        for (end, members) in self.added {
+            let comma = if self.left.get(&end).is_some_and(|left| *left > 0) { "," } else { "" };
+            all.push((end..end, format!("{comma}{}", members.join(","))));
+        }
+        all.sort_by_key(|(span, _)| (span.start, span.end));
+        let mut out = Vec::with_capacity(text.len() + all.iter().map(|(_, new)| new.len()).sum::<usize>());
         let mut at = 0;
-        for (span, new) in self.0 {
+        for (span, new) in all {
             // An overlap would be a mistake of ours: the later edit is dropped rather than the text torn.
             if span.start < at {
                 continue;
@@ -273,6 +310,7 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     limit: usize,
+    nodes: usize,
 }
 
 impl Parser<'_> {
@@ -294,6 +332,10 @@ impl Parser<'_> {
 
     fn value(&mut self) -> Result<Node, JsonError> {
         self.space();
+        self.nodes += 1;
+        if self.nodes > NODES_MAX {
+            return Err(JsonError::TooMany);
+        }
         let start = self.at;
         let kind = match self.text.get(self.at) {
             Some(b'{') => self.nested(Self::object)?,
@@ -467,6 +509,35 @@ mod tests {
             let out = document.edited(edits);
             assert_eq!(String::from_utf8_lossy(&out), left, "{keys:?}");
         }
+    }
+
+    #[test]
+    fn adding_and_removing_in_one_object_keeps_it_valid() {
+        for (text, shaped) in [
+            (r#"{"images":[1]}"#, r#"{"a":1,"b":2}"#),
+            (r#"{"x":0,"images":[1]}"#, r#"{"x":0,"a":1,"b":2}"#),
+            (r#"{"images":[1],"x":0}"#, r#"{"x":0,"a":1,"b":2}"#),
+            ("{}", r#"{"a":1,"b":2}"#),
+            ("{ }", r#"{ "a":1,"b":2}"#),
+        ] {
+            let document = parse(text);
+            let mut edits = Edits::default();
+            edits.set(document.root(), "a", "1");
+            edits.remove(document.root(), &["images"]);
+            edits.set(document.root(), "b", "2");
+            assert_eq!(String::from_utf8_lossy(&document.edited(edits)), shaped);
+        }
+    }
+
+    #[test]
+    fn an_upstreams_untidy_json_is_read_all_the_same() {
+        for text in ["\u{feff}{\"a\":1}", "{\"a\":1}\0\0", " {\"a\":1} trailing"] {
+            let document = Document::parse_lenient(text.into(), 16).expect("read");
+            assert!(document.root().get("a").is_some(), "{text:?}");
+            assert_eq!(document.raw(document.root()), "{\"a\":1}");
+        }
+        assert!(Document::parse_lenient(b"{\"a\xff\":1}".to_vec(), 16).is_ok());
+        assert!(Document::parse_lenient(b"{\"a\":".to_vec(), 16).is_err());
     }
 
     #[test]

@@ -10,6 +10,27 @@ const PATH: &str = "/images/";
 /// Longest alternative text, title or tag that is taken as part of a link.
 const DRESS_MAX: usize = 512;
 
+/// Longest address before its path. Looking further back would take for ever in text that was made to.
+const ORIGIN_MAX: usize = 512;
+
+/// The last `most` bytes of `text`, a little less where a character is in the way.
+fn tail(text: &str, most: usize) -> &str {
+    let mut at = text.len().saturating_sub(most);
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    &text[at..]
+}
+
+/// The first `most` bytes of `text`, likewise.
+fn head(text: &str, most: usize) -> &str {
+    let mut at = text.len().min(most);
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    &text[..at]
+}
+
 /// A link and what stands around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -68,8 +89,8 @@ fn url_end(text: &str, from: usize) -> usize {
 
 /// Where the URL begins: at its scheme, or at the path if there is no host.
 fn url_start(text: &str, path: usize, floor: usize) -> Option<usize> {
-    let before = &text.as_bytes()[floor..path];
-    let start = floor + before.iter().rposition(|&b| is_boundary(b)).map_or(0, |p| p + 1);
+    let before = tail(&text[floor..path], ORIGIN_MAX).as_bytes();
+    let start = path - before.len() + before.iter().rposition(|&b| is_boundary(b)).map_or(0, |p| p + 1);
     let head = &text[start..path];
     if head.is_empty() {
         return Some(path);
@@ -97,26 +118,25 @@ fn dressed(text: &str, url: Range<usize>, floor: usize) -> (Range<usize>, Range<
 
 /// `[label](url "title")` around `url`: the whole and the label.
 fn markdown(text: &str, url: &Range<usize>, floor: usize) -> Option<(Range<usize>, Range<usize>)> {
-    let before = text[floor..url.start].trim_end_matches(['<', ' ']);
-    let label_end = floor + before.strip_suffix("](")?.len();
-    let label_start = floor + text[floor..label_end].rfind('[')? + 1;
-    if label_end - label_start > DRESS_MAX {
-        return None;
-    }
-    let after = &text[url.end..];
-    let close = after.find(')').filter(|&at| at <= DRESS_MAX)?;
+    let before = tail(&text[floor..url.start], 2 * DRESS_MAX);
+    let opener = before.trim_end_matches(['<', ' ']).strip_suffix("](")?;
+    let label_end = url.start - before.len() + opener.len();
+    let label = tail(opener, DRESS_MAX);
+    let label_start = label_end - label.len() + label.rfind('[')? + 1;
+    let after = head(&text[url.end..], DRESS_MAX);
+    let close = after.find(')')?;
     let title = after[..close].trim_matches(['>', ' ']);
     let is_title = title.is_empty() || title.len() > 1 && title.starts_with(['"', '\'']) && title.ends_with(['"', '\'']);
     is_title.then_some((label_start - 1..url.end + close + 1, label_start..label_end))
 }
 
 fn html_image(text: &str, url: &Range<usize>, floor: usize) -> Option<Range<usize>> {
-    let before = &text[floor..url.start];
+    let before = tail(&text[floor..url.start], DRESS_MAX);
     let tag = before.rfind('<')?;
     let inside = &before[tag..];
-    let is_image = inside.len() <= DRESS_MAX && inside.get(..4)?.eq_ignore_ascii_case("<img") && !inside.contains('>');
-    let close = text[url.end..].find('>').filter(|&at| is_image && at <= DRESS_MAX)?;
-    Some(floor + tag..url.end + close + 1)
+    let is_image = inside.get(..4)?.eq_ignore_ascii_case("<img") && !inside.contains('>');
+    let close = head(&text[url.end..], DRESS_MAX).find('>').filter(|_| is_image)?;
+    Some(url.start - before.len() + tag..url.end + close + 1)
 }
 
 #[cfg(test)]
@@ -151,6 +171,21 @@ mod tests {
                 continue;
             }
             assert_eq!(got, [wanted], "{around}");
+        }
+    }
+
+    #[test]
+    fn text_that_was_made_to_take_long_does_not() {
+        for piece in [
+            format!("[](http://h/images/{ID} \""),
+            format!("/images/{ID}"),
+            format!("<img http://h/images/{ID} "),
+            format!("![http://h/images/{ID}"),
+        ] {
+            let text = piece.repeat(8_000_000 / piece.len());
+            let began = std::time::Instant::now();
+            assert!(!find(&text).is_empty());
+            assert!(began.elapsed().as_secs() < 30, "{piece} took {:?}", began.elapsed());
         }
     }
 

@@ -5,6 +5,7 @@
 //! writes it out again with each reference in the form that the other side wants.
 
 pub mod base64;
+pub mod completion;
 pub mod expand;
 pub mod finder;
 pub mod image_stream;
@@ -14,6 +15,7 @@ pub mod present;
 pub mod request;
 pub mod response;
 pub mod scan;
+pub mod sink;
 pub mod sse;
 pub mod stream;
 

@@ -96,8 +96,10 @@ enum Key {
     Base64,
     /// A whole value that may be a data URL, a link or base64: `url`, `image_url`, `image`, `result`, …
     Value,
-    /// Text of a stream's choice, which goes on in later events.
+    /// Text of a stream's choice, which goes on in later events; only in a `delta`.
     Running(usize),
+    /// What holds such texts.
+    Delta,
     /// Any other text.
     Other,
 }
@@ -117,6 +119,7 @@ fn classify(key: &[u8]) -> Key {
         | b"mask"
         | b"b64"
         | b"image_base64" => Key::Base64,
+        b"delta" => Key::Delta,
         b"content" => Key::Running(0),
         b"reasoning_content" => Key::Running(1),
         b"reasoning" => Key::Running(2),
@@ -132,6 +135,8 @@ struct Frame {
     key: Key,
     /// In an object: a string that comes now is a key.
     wants_key: bool,
+    /// The object under the key `delta`.
+    delta: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -319,8 +324,10 @@ impl Scanner {
                         return Err(ScanError::TooDeep(self.limits.depth));
                     }
                     // An array hands its key down: `"images": ["…", "…"]`.
-                    let key = if byte == b'[' { self.frames.last().map_or(Key::Other, |f| f.key) } else { Key::Other };
-                    self.frames.push(Frame { array: byte == b'[', key, wants_key: byte == b'{' });
+                    let above = self.frames.last().map_or(Key::Other, |f| f.key);
+                    let key = if byte == b'[' { above } else { Key::Other };
+                    let delta = byte == b'{' && above == Key::Delta;
+                    self.frames.push(Frame { array: byte == b'[', key, wants_key: byte == b'{', delta });
                 }
                 b'}' | b']' => {
                     self.frames.pop();
@@ -352,7 +359,7 @@ impl Scanner {
             Some(frame) if frame.wants_key => InString::Key(Vec::new()),
             Some(Frame { key: Key::Base64, .. }) => InString::Value(Finder::field()),
             Some(Frame { key: Key::Value, .. }) => InString::Value(Finder::value()),
-            Some(Frame { key: Key::Running(at), .. }) => match &mut self.running {
+            Some(Frame { key: Key::Running(at), delta: true, .. }) => match &mut self.running {
                 Some(slots) => {
                     let slot = std::mem::take(&mut slots[*at]);
                     self.out.run = slot.run;

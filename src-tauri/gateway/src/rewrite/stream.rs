@@ -18,6 +18,12 @@ use crate::model::MediaType;
 /// Most lines beside the data that are kept for one event.
 const LINES_MAX: usize = 16;
 
+/// Choices that are looked at; OpenAI allows 128. What an upstream sends beyond them passes as it is.
+pub const CHOICES_MAX: usize = 128;
+
+/// Longest `id` that is written into events of our own.
+const ID_MAX: usize = 256;
+
 /// What happens next, in order.
 #[derive(Debug)]
 pub enum Step {
@@ -78,6 +84,8 @@ pub struct ChatStream {
     /// `"id":…,"created":…` of the stream, for events of our own.
     head: Option<String>,
     done: bool,
+    /// The upstream's body is over: an event that is no JSON was cut off.
+    over: bool,
     /// Whether image bytes were in the present event.
     took_bytes: bool,
     /// Images in the present event's text for the client.
@@ -105,6 +113,7 @@ impl ChatStream {
             channels: BTreeMap::new(),
             head: None,
             done: false,
+            over: false,
             took_bytes: false,
             shown: Vec::new(),
             speaks: false,
@@ -131,6 +140,7 @@ impl ChatStream {
 
     /// The upstream's body is over. Whatever was held back comes out.
     pub fn finish(&mut self) -> Vec<Step> {
+        self.over = true;
         let mut sse = std::mem::take(&mut self.sse);
         sse.finish(&mut |frame| {
             // Limits no longer matter: nothing is added but what is already here.
@@ -224,6 +234,7 @@ impl ChatStream {
     fn event(&mut self, lines: &[Vec<u8>], skeleton: Vec<u8>) {
         let document = match Document::parse(skeleton.clone(), self.depth) {
             Ok(document) => document,
+            Err(_) if self.over => return,
             Err(_) => return self.send(lines, &skeleton, true),
         };
         self.remember_head(&document);
@@ -244,7 +255,7 @@ impl ChatStream {
 
     fn remember_head(&mut self, document: &Document) {
         if self.head.is_none() {
-            let of = |key| document.root().get(key).map_or("null".into(), |n| document.raw(n).to_owned());
+            let of = |key| short(document, key).to_owned();
             let model = self.model.as_deref().map_or_else(|| of("model"), quote);
             self.head = Some(format!(r#""id":{},"object":"chat.completion.chunk","created":{},"model":{model}"#, of("id"), of("created")));
         }
@@ -254,6 +265,9 @@ impl ChatStream {
     fn choice(&mut self, document: &Document, choice: &Node, position: usize, edits: &mut Edits) -> bool {
         let index = choice.get("index").and_then(|n| document.raw(n).parse().ok()).unwrap_or(position);
         let finished = has_ended(choice);
+        if index >= CHOICES_MAX {
+            return true;
+        }
         let Some(delta) = choice.get("delta").or_else(|| choice.get("message")).filter(|d| d.is_object()) else { return true };
         let known = Known { nonce: self.nonce, references: &self.references };
         let beside = shown_beside(document, delta, known);
@@ -389,6 +403,11 @@ impl ChatStream {
     }
 }
 
+/// A top-level value that is repeated in every event of our own.
+pub(super) fn short<'a>(document: &'a Document, key: &str) -> &'a str {
+    document.root().get(key).map(|n| document.raw(n)).filter(|raw| raw.len() <= ID_MAX).unwrap_or("null")
+}
+
 fn has_ended(choice: &Node) -> bool {
     choice.get("finish_reason").is_some_and(|n| !n.is_null())
 }
@@ -437,27 +456,4 @@ impl Sink for ChoiceSink<'_> {
         }
         self.push(BlobStep::Close(ending));
     }
-}
-
-/// A finished chat completion as the stream that the client asked for: one event with everything, one that ends it.
-pub fn from_completion(document: &Document) -> Vec<u8> {
-    let root = document.root();
-    let of = |key| root.get(key).map_or("null", |n| document.raw(n));
-    let head = format!(r#""id":{},"object":"chat.completion.chunk","created":{},"model":{}"#, of("id"), of("created"), of("model"));
-    let mut out = Vec::new();
-    for (position, choice) in root.get("choices").map_or(&[][..], Node::items).iter().enumerate() {
-        let index = choice.get("index").map_or_else(|| position.to_string(), |n| document.raw(n).to_owned());
-        let message = choice.get("message").map_or("{}", |n| document.raw(n));
-        let reason = choice.get("finish_reason").map_or("\"stop\"", |n| document.raw(n));
-        for (delta, reason) in [(message, "null"), ("{}", reason)] {
-            let event = format!(r#"{{{head},"choices":[{{"index":{index},"delta":{delta},"finish_reason":{reason}}}]}}"#);
-            out.extend(write_event(&[], event.as_bytes()));
-        }
-    }
-    if let Some(usage) = root.get("usage") {
-        let event = format!(r#"{{{head},"choices":[],"usage":{}}}"#, document.raw(usage));
-        out.extend(write_event(&[], event.as_bytes()));
-    }
-    out.extend(write_event(&[], b"[DONE]"));
-    out
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256 as Hasher};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::folder::sync_folder;
@@ -158,13 +159,14 @@ impl Files {
     pub fn open(root: PathBuf) -> io::Result<Self> {
         for kind in ["blobs", "thumbs"] {
             let folder = root.join(kind);
-            // Made once, so that a save has one folder to sync and not two.
-            if !folder.join("ff").is_dir() {
-                for byte in 0..=255u8 {
-                    fs::create_dir_all(folder.join(format!("{byte:02x}")))?;
+            // All made at the start, so that a save has one folder to sync and not two.
+            for byte in 0..=255u8 {
+                match fs::create_dir(folder.join(format!("{byte:02x}"))) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => {}
                 }
-                sync_folder(&folder)?;
             }
+            sync_folder(&folder)?;
         }
         for entry in fs::read_dir(root.join("tmp"))? {
             let _ = fs::remove_file(entry?.path());
@@ -212,7 +214,7 @@ impl Files {
         let mut place = blob.place.lock();
         match &mut *place {
             Where::File { path: now, temporary } => {
-                if *now != path && !fs::metadata(&path).is_ok_and(|m| m.len() == blob.len) {
+                if *now != path && !holds(&path, blob.len, sha256) {
                     File::open(&*now)?.sync_all()?;
                     fs::rename(&*now, &path)?;
                     (*now, *temporary) = (path.clone(), false);
@@ -295,7 +297,12 @@ impl Files {
     pub fn list(&self) -> io::Result<HashMap<Sha256, (u64, SystemTime)>> {
         let mut found = HashMap::new();
         for folder in fs::read_dir(self.root.join("blobs"))? {
-            for entry in fs::read_dir(folder?.path())? {
+            let folder = folder?;
+            // Somebody else's file is none of our business.
+            if !folder.file_type()?.is_dir() {
+                continue;
+            }
+            for entry in fs::read_dir(folder.path())? {
                 let entry = entry?;
                 let name = entry.file_name();
                 let Some(sha256) = name.to_str().and_then(|n| n.parse().ok()) else { continue };
@@ -305,6 +312,20 @@ impl Files {
         }
         Ok(found)
     }
+}
+
+/// Whether a file is what its name says; a file that somebody changed must not win over bytes that were paid for.
+fn holds(path: &Path, len: u64, sha256: Sha256) -> bool {
+    let hash = || -> io::Result<[u8; 32]> {
+        let (mut file, mut hasher, mut block) = (File::open(path)?, Hasher::new(), vec![0; 256 * 1024]);
+        loop {
+            match file.read(&mut block)? {
+                0 => return Ok(hasher.finalize().into()),
+                read => hasher.update(&block[..read]),
+            }
+        }
+    };
+    fs::metadata(path).is_ok_and(|m| m.len() == len) && hash().is_ok_and(|found| found == sha256.0)
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -41,7 +41,7 @@ pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> Upst
 /// The refusal inside a JSON answer, also one with status 200: `{"error":{…}}` or `{"error":"…"}`.
 pub fn refusal_in(answer: &Value) -> Option<UpstreamError> {
     let inner = match answer.get("error")? {
-        Value::Null => return None,
+        inner if says_nothing(inner) => return None,
         inner => inner,
     };
     let text = |key: &str| inner.get(key).and_then(Value::as_str);
@@ -56,6 +56,17 @@ pub fn refusal_in(answer: &Value) -> Option<UpstreamError> {
         error.class = Class::QuotaExhausted;
     }
     Some(error)
+}
+
+/// Relays write an empty error beside a good answer.
+fn says_nothing(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) | Value::Number(_) => false,
+        Value::String(text) => text.is_empty() || text.eq_ignore_ascii_case("ok") || text.eq_ignore_ascii_case("success"),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.values().all(|v| says_nothing(v) || v.as_i64() == Some(0)),
+    }
 }
 
 fn classify(text: &str) -> Class {

@@ -99,6 +99,9 @@ pub trait Upstream: Send + Sync + 'static {
     /// Where its addresses are relative to; `None` for one that has none.
     fn base(&self) -> Option<&Url>;
 
+    /// Blackens our key in `text`: some providers write it into what they answer.
+    fn redact(&self, text: &mut Vec<u8>);
+
     /// Sends a call. Answers with a status other than 2xx come back as [`UpstreamError`].
     fn send(&self, call: Call) -> BoxFuture<'_, Result<Answer, UpstreamError>>;
 

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture};
+use bytes::Bytes;
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use reqwest::{
     Client,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
@@ -31,6 +36,9 @@ const POOL_IDLE: Duration = Duration::from_secs(55);
 
 /// Most of a refusal that is read.
 const REFUSAL_MAX: usize = 64 * 1024;
+
+/// Shortest key that is blackened in answers; a shorter one would tear ordinary words.
+const KEY_MIN: usize = 8;
 
 /// Largest picture that is downloaded from a result's address.
 const DOWNLOAD_MAX: u64 = 64 * 1024 * 1024;
@@ -117,9 +125,38 @@ impl OpenAi {
         }
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let is_stream = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
-        let body = response.bytes_stream().map(|chunk| chunk.map_err(|e| UpstreamError::from_client(&e))).boxed();
+        let body = response.bytes_stream().map(|chunk| chunk.map_err(|e| UpstreamError::from_client(&e)));
+        if is_stream || content_type.to_ascii_lowercase().contains("json") {
+            return Ok(Answer { is_stream, body: body.boxed() });
+        }
+        let (is_stream, body) = look(body).await;
         Ok(Answer { is_stream, body })
     }
+}
+
+fn replaced(text: &[u8], secret: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    for found in memchr::memmem::find_iter(text, secret) {
+        out.extend_from_slice(&text[at..found]);
+        out.extend_from_slice(b"***");
+        at = found + secret.len();
+    }
+    out.extend_from_slice(&text[at..]);
+    out
+}
+
+/// The body's chunks, and whether they are a stream of events after all: some relays call it text.
+async fn look<S>(mut body: S) -> (bool, BoxStream<'static, Result<Bytes, UpstreamError>>)
+where
+    S: Stream<Item = Result<Bytes, UpstreamError>> + Send + Unpin + 'static,
+{
+    let first = body.next().await;
+    let begins_like_events = match &first {
+        Some(Ok(chunk)) => ["data:", "event:", ": "].iter().any(|start| chunk.trim_ascii_start().starts_with(start.as_bytes())),
+        _ => false,
+    };
+    (begins_like_events, stream::iter(first).chain(body).boxed())
 }
 
 async fn read_some(mut response: reqwest::Response) -> Vec<u8> {
@@ -146,8 +183,30 @@ impl Upstream for OpenAi {
         Some(&self.config.base_url)
     }
 
+    fn redact(&self, text: &mut Vec<u8>) {
+        let key = self.config.api_key.expose();
+        // Without its prefix it is as good a key.
+        let bare = key.split_once('-').map_or(key, |(_, bare)| bare);
+        if bare.len() >= KEY_MIN && memchr::memmem::find(text, bare.as_bytes()).is_some() {
+            *text = replaced(&replaced(text, key.as_bytes()), bare.as_bytes());
+        }
+    }
+
     fn send(&self, call: Call) -> BoxFuture<'_, Result<Answer, UpstreamError>> {
-        self.call(call).boxed()
+        async {
+            let mut result = self.call(call).await;
+            if let Err(error) = &mut result {
+                let clean = |text: &mut String| {
+                    let mut bytes = std::mem::take(text).into_bytes();
+                    self.redact(&mut bytes);
+                    *text = String::from_utf8_lossy(&bytes).into_owned();
+                };
+                clean(&mut error.message);
+                error.code.iter_mut().for_each(clean);
+            }
+            result
+        }
+        .boxed()
     }
 
     fn download<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Download, FetchError>> {

@@ -127,6 +127,8 @@ impl Upstream for Demo {
         None
     }
 
+    fn redact(&self, _: &mut Vec<u8>) {}
+
     fn send(&self, call: Call) -> BoxFuture<'_, Result<Answer, UpstreamError>> {
         self.answer(call).boxed()
     }
