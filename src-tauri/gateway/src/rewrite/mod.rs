@@ -5,13 +5,16 @@
 //! writes it out again with each reference in the form that the other side wants.
 
 pub mod base64;
+pub mod choice;
 pub mod completion;
+pub mod edits;
 pub mod expand;
 pub mod finder;
 pub mod image_stream;
 pub mod json;
 pub mod links;
 pub mod present;
+pub mod reference;
 pub mod request;
 pub mod response;
 pub mod scan;

@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     base64::Decoder,
-    finder::{Ending, Finder, Form, Sink, close},
+    choice::ChoiceSink,
+    finder::Finder,
     json::{Document, Edits, Node, quote},
     present::{Presenter, Shown},
     response::{IMAGE_LISTS, Known, Part, append_images, echo_model, markdown, number_remote, shown_beside},
     scan::{BlobEvent, BlobStep, Nonce, RUNNING, Reference, ScanError, ScanLimits, Scanner, close_open},
+    sink::{Ending, Form},
     sse::{Frame, Parser, write_event},
 };
-use crate::model::MediaType;
 
 /// Most lines beside the data that are kept for one event.
 const LINES_MAX: usize = 16;
@@ -410,50 +411,4 @@ pub(super) fn short<'a>(document: &'a Document, key: &str) -> &'a str {
 
 fn has_ended(choice: &Node) -> bool {
     choice.get("finish_reason").is_some_and(|n| !n.is_null())
-}
-
-/// Where the findings in one choice's text go.
-struct ChoiceSink<'a> {
-    scanner: &'a mut Scanner,
-    run: usize,
-    parts: Vec<Part>,
-    text: Vec<u8>,
-    events: Vec<BlobEvent>,
-}
-
-impl ChoiceSink<'_> {
-    fn flush(&mut self) {
-        if !self.text.is_empty() {
-            self.parts.push(Part::Text(String::from_utf8_lossy(&std::mem::take(&mut self.text)).into_owned()));
-        }
-    }
-
-    fn push(&mut self, what: BlobStep) {
-        self.events.push(BlobEvent { index: self.run, what });
-    }
-}
-
-impl Sink for ChoiceSink<'_> {
-    fn text(&mut self, written: &[u8]) {
-        self.text.extend_from_slice(written);
-    }
-
-    fn open(&mut self, form: Form, media: Option<MediaType>) {
-        self.flush();
-        self.run = self.scanner.take_number();
-        self.parts.push(Part::Image(self.run));
-        self.push(BlobStep::Open(Reference { form, media }));
-    }
-
-    fn bytes(&mut self, bytes: Vec<u8>) {
-        self.push(BlobStep::Bytes(bytes));
-    }
-
-    fn close(&mut self, ending: Ending) {
-        if let Ending::Open(mut decoder) = ending {
-            // The choice has ended; nothing can follow.
-            return close(&mut decoder, self);
-        }
-        self.push(BlobStep::Close(ending));
-    }
 }
