@@ -175,3 +175,52 @@ async fn links_of_other_servers_and_unknown_images_stay_text() {
     assert_eq!(sent["messages"], body["messages"]);
     assert_eq!(sent["tools"], body["tools"], "other models keep their tools");
 }
+
+/// Every name is this computer, which counts as public.
+struct Here;
+
+impl picgate_gateway::upstream::fetch::Resolve for Here {
+    fn resolve(&self, _: String) -> futures_util::future::BoxFuture<'static, std::io::Result<Vec<std::net::IpAddr>>> {
+        Box::pin(async { Ok(vec!["127.0.0.1".parse().expect("an address")]) })
+    }
+}
+
+#[tokio::test]
+async fn pictures_of_other_servers_are_fetched_only_when_the_switch_is_on() {
+    use picgate_gateway::upstream::fetch::{Fetcher, Limits, Policy};
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (upstream, elsewhere) = (FakeUpstream::start().await, FakeUpstream::start().await);
+    let png = pictures::png(8, 30);
+    elsewhere.serves("/x.png", "image/png", png.clone());
+    elsewhere.serves("/page", "text/html", b"<html>".to_vec());
+    let port: u16 = elsewhere.base_url.split(':').nth(2).and_then(|p| p.split('/').next()).and_then(|p| p.parse().ok()).expect("a port");
+    let fetcher = || {
+        let policy = Policy { extra_ports: vec![port], ..Policy::default() };
+        Fetcher::with_resolver(policy, Limits::default(), std::sync::Arc::new(Here), vec!["127.0.0.1".parse().expect("an address")])
+            .expect("a fetcher")
+    };
+    let url = format!("http://pub.test:{port}/x.png");
+    let page = format!("http://pub.test:{port}/page");
+    let body = json!({"messages": [{"role": "user", "content": [
+        {"type": "text", "text": format!("make {url} blue, see {page} and ![p]({page})")}, {"type": "image_url", "image_url": {"url": url}}]}]});
+    for on in [false, true] {
+        let switch = if on { "true" } else { "false" };
+        let variables = [("PICGATE_UPSTREAM_BASE_URL", upstream.base_url.as_str()), ("PICGATE_FETCH_EXTERNAL_IMAGES", switch)];
+        let app = TestApp::fetching(&variables, fetcher()).await;
+        upstream.answers(Scripted::json(&completion(json!({"content": "ok"}))));
+        app.chat(&body).await;
+        let sent = upstream.last().json()["messages"].clone();
+        if !on {
+            assert_eq!(sent, body["messages"], "off: everything passes as it is");
+            continue;
+        }
+        let parts = sent[0]["content"].as_array().expect("parts").clone();
+        let pictures: Vec<&Value> = parts.iter().filter(|p| p["type"] == "image_url").collect();
+        assert_eq!(pictures.len(), 2);
+        for part in pictures {
+            assert!(from_data_url(part["image_url"]["url"].as_str().expect("a picture")) == png);
+        }
+        let words = parts.iter().find(|p| p["type"] == "text").expect("the words");
+        assert_eq!(words["text"], format!("make  blue, see {page} and ![p]({page})"), "what is no picture stays text");
+    }
+}

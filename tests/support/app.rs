@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use picgate_gateway::{
     config::{Config, Flags},
     server::Gateway,
+    upstream::fetch::Fetcher,
 };
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
@@ -54,6 +55,17 @@ impl TestApp {
     /// Over a folder that may have been used before.
     pub async fn in_folder(dir: TempDir, variables: &[(&str, &str)]) -> Self {
         let gateway = Gateway::start(&config(dir.path(), variables)).await.expect("starts");
+        Self::around(gateway, dir)
+    }
+
+    /// With a way of its own to fetch what users name.
+    pub async fn fetching(variables: &[(&str, &str)], external: Fetcher) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let gateway = Gateway::start_with(&config(dir.path(), variables), external).await.expect("starts");
+        Self::around(gateway, dir)
+    }
+
+    fn around(gateway: Gateway, dir: TempDir) -> Self {
         let url = format!("http://{}", gateway.address());
         let key = gateway.key().expose().to_owned();
         let http = Client::builder().no_proxy().build().expect("a client");

@@ -38,6 +38,8 @@ Environment (each also as NAME_FILE, naming a file that holds the value):
   PICGATE_UPSTREAM_KIND             openai or demo
   PICGATE_UPSTREAM_BASE_URL, _API_KEY, _MODEL
                                     the provider (https://api.openai.com/v1, –, gpt-image-1)
+  PICGATE_FETCH_EXTERNAL_IMAGES     true: pictures of other servers that prompts name are sent as pictures
+  PICGATE_ALLOW_FAKE_IP_NAMES       true: also those whose names a local proxy resolves to 198.18.0.0/15
   PICGATE_LOG                       what is logged: error, warn, info (default), debug, trace
 
 Flags stand before the environment.";

@@ -72,6 +72,10 @@ pub struct Config {
     pub upstream: Option<UpstreamChoice>,
     /// Proxies whose `X-Forwarded-*` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether images of other servers that users name are fetched.
+    pub fetch_external_images: bool,
+    /// Whether names that resolve to 198.18.0.0/15 are fetched: Clash and sing-box give such addresses to all names.
+    pub allow_fake_ip_names: bool,
     /// What is logged, such as `info` or `picgate_gateway=debug`.
     pub log: String,
     /// What a person should know though it is no error.
@@ -179,6 +183,8 @@ impl Config {
         let trusted_proxies = reader
             .parsed("PICGATE_TRUSTED_PROXIES", "list addresses or networks with commas, such as 127.0.0.1,172.16.0.0/12", parse_networks)
             .unwrap_or_default();
+        let mut switch = |name| reader.parsed(name, "use true or false", parse_switch).unwrap_or(false);
+        let (fetch_external_images, allow_fake_ip_names) = (switch("PICGATE_FETCH_EXTERNAL_IMAGES"), switch("PICGATE_ALLOW_FAKE_IP_NAMES"));
         let images_dir = reader.text("IMAGES_DIR").map(PathBuf::from);
         let gateway_key =
             reader.parsed("PICGATE_GATEWAY_KEY", "choose at least 8 characters without spaces, or leave it away to have one made", |t| {
@@ -221,6 +227,8 @@ impl Config {
             public_base_url,
             upstream,
             trusted_proxies,
+            fetch_external_images,
+            allow_fake_ip_names,
             log,
             notes,
         })
@@ -253,6 +261,14 @@ fn check_base_url(text: &str) -> Result<String, String> {
         return Err("must be a plain address without '?', '#' or '@'".into());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(format!("'{text}' is neither true nor false")),
+    }
 }
 
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {

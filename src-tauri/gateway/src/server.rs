@@ -28,7 +28,10 @@ use crate::{
     relay::Relay,
     settings::{LiveSettings, Settings},
     store::{self, Db, DbError, Files, Folder, FolderError, Layout, Secrets, SecretsError, SecretsFile},
-    upstream::{Demo, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError},
+    upstream::{
+        Demo, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError,
+        fetch::{Fetcher, Limits, Policy},
+    },
 };
 
 /// Connections that have said something; further ones wait until there is room.
@@ -89,6 +92,9 @@ pub enum StartError {
         /// What to do.
         remedy: String,
     },
+    /// What fetches pictures of other servers.
+    #[error("pictures of other servers cannot be fetched: {0}")]
+    Fetcher(String),
     /// The image folder.
     #[error("the folder of images cannot be used: {0}")]
     Files(#[source] io::Error),
@@ -118,8 +124,19 @@ impl Gateway {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let began = SystemTime::now();
         // Fails only if it was done before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let policy = Policy { allow_fake_ip_names: config.allow_fake_ip_names, ..Policy::default() };
+        let external = Fetcher::new(policy, Limits::default()).map_err(|e| StartError::Fetcher(e.to_string()))?;
+        Self::start_with(config, external).await
+    }
+
+    /// The same with another way to fetch what users name.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start_with(config: &Config, external: Fetcher) -> Result<Self, StartError> {
+        let began = SystemTime::now();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let layout = Layout::new(&config.data_dir, config.database.clone(), config.images_dir.clone());
         let folder = Folder::open(layout)?;
@@ -137,7 +154,7 @@ impl Gateway {
         let settings = LiveSettings::new(Settings::resolve(config, &table, secrets.gateway_key.clone()));
         let routes = routes(config, &db, &secrets).await?;
         let (jobs, loops, connections) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
-        let relay = Relay::new(library.clone(), routes, settings.clone(), jobs.clone());
+        let relay = Relay::new(library.clone(), routes, settings.clone(), jobs.clone(), external);
         let health = Arc::new(Health::default());
         let (accepting, background) = (CancellationToken::new(), CancellationToken::new());
         loops.spawn(jobs::write_access_times(library.clone(), background.clone()));

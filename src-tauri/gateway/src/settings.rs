@@ -20,6 +20,8 @@ pub struct Settings {
     pub public_base_url: Option<String>,
     /// Whether pictures that users send with image requests are kept.
     pub keep_uploads: bool,
+    /// Whether images of other servers that users name are fetched and sent as images.
+    pub fetch_external_images: bool,
 }
 
 /// The present settings; clones see changes.
@@ -35,6 +37,7 @@ impl Settings {
             gateway_model: config.gateway_model.clone().or_else(|| stored("gateway_model")).unwrap_or_else(|| DEFAULT_GATEWAY_MODEL.into()),
             public_base_url: config.public_base_url.clone().or_else(|| stored("public_base_url")),
             keep_uploads: stored("keep_uploads").is_none_or(|v| v != "false"),
+            fetch_external_images: config.fetch_external_images || stored("fetch_external_images").is_some_and(|v| v == "true"),
         }
     }
 }

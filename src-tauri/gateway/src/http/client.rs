@@ -95,6 +95,7 @@ mod tests {
             gateway_model: "m".into(),
             public_base_url: public.map(Into::into),
             keep_uploads: true,
+            fetch_external_images: false,
         };
         let link =
             link_base(&headers, Some(Peer(peer.parse().expect("an address"))), &origins, &settings).link(crate::model::ImageId::random());

@@ -12,7 +12,10 @@ use crate::{
         scan::Nonce,
     },
     store::{Blob, Part, Received},
-    upstream::{Class, Upstream, UpstreamError, fetch::FetchError},
+    upstream::{
+        Class, Upstream, UpstreamError,
+        fetch::{Download, FetchError},
+    },
 };
 
 /// Largest answer of an upstream, in bytes.
@@ -174,16 +177,22 @@ enum Undownloaded {
 
 /// Downloads a picture that an upstream's answer names by its address.
 async fn download(upstream: &dyn Upstream, library: &Library, url: &str) -> Result<Received, Undownloaded> {
-    let failed =
-        |error: FetchError| if error == FetchError::Refused { Undownloaded::Refused } else { Undownloaded::Failed(error.to_string()) };
-    let mut download = upstream.download(url).await.map_err(failed)?;
-    let part = Part::open(library.files());
-    loop {
-        match download.next_chunk().await {
-            Ok(Some(chunk)) => part.write(chunk.to_vec()).await,
-            Ok(None) => break,
-            Err(error) => return Err(failed(error)),
-        }
+    let refused = |error: &FetchError| *error == FetchError::Refused;
+    match upstream.download(url).await {
+        Err(error) if refused(&error) => Err(Undownloaded::Refused),
+        download => fetch_picture(std::future::ready(download), library).await.map_err(Undownloaded::Failed),
     }
-    part.finish().await.map_err(|e| Undownloaded::Failed(e.to_string()))
+}
+
+/// Receives a picture that is downloaded.
+///
+/// # Errors
+/// Why not, in words that tell nothing of addresses.
+pub async fn fetch_picture(download: impl Future<Output = Result<Download, FetchError>>, library: &Library) -> Result<Received, String> {
+    let mut download = download.await.map_err(|e| e.to_string())?;
+    let part = Part::open(library.files());
+    while let Some(chunk) = download.next_chunk().await.map_err(|e| e.to_string())? {
+        part.write(chunk.to_vec()).await;
+    }
+    part.finish().await.map_err(|e| e.to_string())
 }

@@ -7,7 +7,7 @@ use futures_util::Stream;
 
 use super::{
     Client, Relay, RelayError, Reply,
-    answer::{ANSWER_MAX, Keeper},
+    answer::{ANSWER_MAX, Keeper, fetch_picture},
     images::REQUEST_MAX,
     pump::{Pump, ToClient},
     receive::{Scanned, Sender, nonce, scan},
@@ -28,6 +28,9 @@ use crate::{
 
 /// Longest name of a model, in bytes.
 const MODEL_MAX: usize = 256;
+
+/// Pictures of other servers that are fetched for one request.
+const EXTERNAL_MAX: usize = 8;
 
 /// Members of a request that models which draw do not take.
 const TOOLS: [&str; 5] = ["tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"];
@@ -94,8 +97,22 @@ impl Relay {
             }
             inputs.push(received.blob.clone());
         }
+        let mut external: HashMap<String, usize> = HashMap::new();
+        if settings.fetch_external_images {
+            for url in read.external.into_iter().take(EXTERNAL_MAX) {
+                let Some(received) = self.fetch_external(&url).await else { continue };
+                if settings.keep_uploads
+                    && let Some(id) = self.keep_upload(&received).await
+                {
+                    made_from.push(id);
+                }
+                external.insert(url, first + linked.len());
+                inputs.push(received.blob.clone());
+                linked.push((received.blob, received.media_type.mime()));
+            }
+        }
         let without: &[&str] = if takes_tools(upstream.model()) { &[] } else { &TOOLS };
-        let wanted = request::Wanted { linked: &numbers, model: Some(upstream.model()), without };
+        let wanted = request::Wanted { linked: &numbers, external: &external, model: Some(upstream.model()), without };
         let text = request::chat(document, scanned.known(), &wanted);
         let body = Assembled::new(scanned.assemble(&text, &linked));
         let model = document.string_at(document.root(), "model").map(|m| m.into_owned()).filter(|m| !m.is_empty());
@@ -192,6 +209,17 @@ impl Relay {
                 }
                 tracing::warn!(saved = keeper.received(), "the upstream's answer is broken; what was complete of it is in the library");
                 Err(bad_answer(broken.error))
+            }
+        }
+    }
+
+    /// A picture of another server that the user names. If it cannot be had, its address stays what it is: text.
+    async fn fetch_external(&self, url: &str) -> Option<crate::store::Received> {
+        match fetch_picture(self.external.guarded(url), &self.library).await {
+            Ok(received) => Some(received),
+            Err(error) => {
+                tracing::warn!(error, "a picture that the user names could not be fetched; its address goes as text");
+                None
             }
         }
     }

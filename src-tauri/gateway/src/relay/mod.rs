@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     library::{Assembled, Library},
     settings::LiveSettings,
-    upstream::{Routes, Upstream},
+    upstream::{Routes, Upstream, fetch::Fetcher},
 };
 
 pub use edit::{EditRequest, Input};
@@ -62,11 +62,12 @@ pub struct Relay {
     jobs: TaskTracker,
     running: Arc<Semaphore>,
     json_edits: Arc<Mutex<images::JsonEdits>>,
+    external: Arc<Fetcher>,
 }
 
 impl Relay {
-    /// A relay between `library` and the upstreams in `routes`.
-    pub fn new(library: Library, routes: Routes, settings: LiveSettings, jobs: TaskTracker) -> Self {
+    /// A relay between `library` and the upstreams in `routes`; `external` fetches what users name.
+    pub fn new(library: Library, routes: Routes, settings: LiveSettings, jobs: TaskTracker, external: Fetcher) -> Self {
         Self {
             library,
             routes: Arc::new(ArcSwap::from_pointee(routes)),
@@ -74,6 +75,7 @@ impl Relay {
             jobs,
             running: Arc::new(Semaphore::new(RUNNING_MAX)),
             json_edits: Arc::default(),
+            external: Arc::new(external),
         }
     }
 

@@ -60,6 +60,30 @@ pub fn find(text: &str) -> Vec<Found> {
     found
 }
 
+/// Addresses of images on other servers in `text`, each with the construct that is to go with it: `![…](…)`, `<img …>`,
+/// or an address that ends like an image file.
+pub fn external(text: &str) -> Vec<(Range<usize>, String)> {
+    const ENDINGS: [&str; 7] = [".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".heic"];
+    let mut found: Vec<(Range<usize>, String)> = Vec::new();
+    for (start, _) in text.match_indices("http") {
+        let floor = found.last().map_or(0, |(span, _)| span.end);
+        let url = &text[start..];
+        if start < floor || !(url.starts_with("http://") || url.starts_with("https://")) {
+            continue;
+        }
+        let end = url.bytes().position(is_boundary).map_or(text.len(), |at| start + at);
+        let url = text[start..end].trim_end_matches(['.', ',', ';', ':', '!', '?']);
+        let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+        let (span, label) = dressed(text, start..start + url.len(), floor);
+        let is_shown = span.len() > url.len() && label.is_empty() && !text[span.clone()].starts_with('<')
+            || text[span.clone()].get(..4).is_some_and(|tag| tag.eq_ignore_ascii_case("<img"));
+        if whole(url).is_none() && (is_shown || ENDINGS.iter().any(|ending| path.ends_with(ending))) {
+            found.push((span, url.to_owned()));
+        }
+    }
+    found
+}
+
 /// The id in a value that is a link as a whole: `http://host/images/{id}` or `/images/{id}`.
 pub fn whole(value: &str) -> Option<ImageId> {
     let value = value.trim();
@@ -172,6 +196,21 @@ mod tests {
             }
             assert_eq!(got, [wanted], "{around}");
         }
+    }
+
+    #[test]
+    fn images_on_other_servers_are_told_by_how_they_are_written() {
+        let text = format!(
+            "see https://a.b/page and https://a.b/x.PNG?s=1, ![y](https://c.d/y \"t\") <img src='http://e.f/z'> [t](https://a.b/t) ![o](http://h/images/{ID})"
+        );
+        let found: Vec<(String, String)> = external(&text).into_iter().map(|(span, url)| (text[span].to_owned(), url)).collect();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let expected = [
+            pair("https://a.b/x.PNG?s=1", "https://a.b/x.PNG?s=1"),
+            pair("![y](https://c.d/y \"t\")", "https://c.d/y"),
+            pair("<img src='http://e.f/z'>", "http://e.f/z"),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Chat {
     pub linked: Vec<ImageId>,
     /// References to images that the client sent along, each once, oldest first.
     pub sent: Vec<usize>,
+    /// Addresses of images on other servers in user turns, each once, oldest first.
+    pub external: Vec<String>,
 }
 
 /// Reads a chat request.
@@ -78,11 +80,25 @@ pub fn read_chat(document: &Document, known: Known<'_>) -> Result<Chat, BadReque
         chat.sent.extend(sent);
         if document.string_at(message, "role").as_deref() == Some("user") {
             chat.prompt = words(document, message, known.nonce);
+            for text in strings(document, message) {
+                chat.external.extend(links::external(&text).into_iter().map(|(_, url)| url));
+            }
+            let parts = content.map_or(&[][..], Node::items);
+            chat.external.extend(parts.iter().filter_map(|part| foreign_part(document, part)));
         }
     }
     let mut seen = std::collections::HashSet::new();
     chat.linked.retain(|id| seen.insert(*id));
+    let mut seen = std::collections::HashSet::new();
+    chat.external.retain(|url| seen.insert(url.clone()));
     Ok(chat)
+}
+
+/// The address of an `image_url` part that is on another server.
+fn foreign_part(document: &Document, part: &Node) -> Option<String> {
+    let url = part.get("image_url").and_then(|u| document.string(u).or_else(|| document.string_at(u, "url")))?;
+    let is_foreign = (url.starts_with("http://") || url.starts_with("https://")) && links::whole(&url).is_none();
+    is_foreign.then(|| url.into_owned())
 }
 
 /// Every string in which a link may stand: content, parts, image addresses, tool arguments.
@@ -152,6 +168,8 @@ fn without_links(text: &str, ours: &impl Fn(&ImageId) -> bool) -> (String, Vec<I
 pub struct Wanted<'a> {
     /// Images of ours that exist, by id: the number of the reference that stands for each.
     pub linked: &'a HashMap<ImageId, usize>,
+    /// Images of other servers that were fetched, by address, likewise.
+    pub external: &'a HashMap<String, usize>,
     /// The model name of the upstream; `None` leaves the client's.
     pub model: Option<&'a str>,
     /// Top-level members that the upstream's model does not take.
@@ -222,8 +240,14 @@ impl Shaper<'_> {
 
     /// Data URLs and links leave the text and come back as numbers, in the order in which they stood.
     fn text_without_images(&self, text: &str) -> (String, Vec<usize>) {
-        let (text, ids) = without_links(text, &|id| self.ours(id));
+        let (mut text, ids) = without_links(text, &|id| self.ours(id));
         let mut numbers = self.numbers(&ids);
+        for (span, url) in links::external(&text).into_iter().rev() {
+            if let Some(index) = self.wanted.external.get(&url) {
+                text.replace_range(span, "");
+                numbers.push(*index);
+            }
+        }
         let sent = super::expand::references(text.as_bytes(), self.known.nonce);
         let images: Vec<usize> =
             sent.into_iter().map(|(_, i)| i).filter(|i| self.known.references.get(*i).is_some_and(|r| r.media.is_some())).collect();
@@ -286,6 +310,9 @@ impl Shaper<'_> {
     fn image_of(&self, part: &Node) -> Option<usize> {
         if let Some(index) = self.known.image_in(self.document, part) {
             return Some(index);
+        }
+        if let Some(index) = foreign_part(self.document, part).and_then(|url| self.wanted.external.get(&url)) {
+            return Some(*index);
         }
         let url = part.get("image_url").and_then(|u| self.document.string(u).or_else(|| self.document.string_at(u, "url")))?;
         self.wanted.linked.get(&links::whole(&url)?).copied()

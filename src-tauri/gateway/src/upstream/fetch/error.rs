@@ -5,7 +5,7 @@
 
 /// Name of the setting that [`FetchError::FakeIp`] points the user to.
 /// Keep equal to the field of [`super::Policy`] and to the settings key.
-pub const FAKE_IP_SETTING: &str = "allow_fake_ip_names";
+pub const FAKE_IP_SETTING: &str = "PICGATE_ALLOW_FAKE_IP_NAMES";
 
 /// Why a download did not happen or did not finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
