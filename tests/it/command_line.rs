@@ -106,7 +106,7 @@ async fn told_to_stop_it_finishes_what_it_draws() {
     let mut scripted = Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::png(1, 20))}]}));
     scripted.chunks.insert(0, crate::support::Chunk::Wait(go.clone()));
     upstream.answers(scripted);
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = crate::support::client();
     let request = http.post(format!("{}/v1/images/generations", process.url)).bearer_auth("pg-test-key").json(&json!({"prompt": "x"}));
     let drawing = tokio::spawn(async move { request.send().await.expect("an answer").json::<serde_json::Value>().await.expect("JSON") });
     eventually("the upstream to be asked", async || (upstream.requests().len() == 1).then_some(())).await;

@@ -200,7 +200,7 @@ async fn killed_at_any_moment_no_link_is_lost() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let variables = [("PICGATE_UPSTREAM_BASE_URL", upstream.base_url.as_str()), ("PICGATE_GATEWAY_KEY", "pg-test-key")];
     let ledger: Arc<Mutex<HashMap<String, String>>> = Arc::default();
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = crate::support::client();
     for round in 0..6u32 {
         let mut process = Process::start(dir.path(), &variables);
         let clients: Vec<_> = (0..8u32)

@@ -14,7 +14,7 @@ async fn eight_large_pictures_at_once_take_little_memory() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let process =
         Process::start(dir.path(), &[("PICGATE_UPSTREAM_BASE_URL", upstream.base_url.as_str()), ("PICGATE_GATEWAY_KEY", "pg-test-key")]);
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = crate::support::client();
     let before = process.memory("VmHWM");
     let picture = pictures::large(1, 24 * 1024 * 1024);
     for _ in 0..8 {

@@ -68,7 +68,7 @@ impl TestApp {
     fn around(gateway: Gateway, dir: TempDir) -> Self {
         let url = format!("http://{}", gateway.address());
         let key = gateway.key().expose().to_owned();
-        let http = Client::builder().no_proxy().build().expect("a client");
+        let http = crate::support::client();
         Self { gateway, url, key, http, dir }
     }
 

@@ -27,3 +27,10 @@ pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Optio
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// An HTTP client that talks to this computer directly.
+pub fn client() -> reqwest::Client {
+    // Once in a process is enough, and whoever was first is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}

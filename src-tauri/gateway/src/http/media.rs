@@ -30,7 +30,8 @@ pub async fn image(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let record = find(&library, id).await?;
+    let id = image_id(id)?;
+    let record = library.recall(id).await.map_err(|e| ApiError::from(RelayError::Db(e)))?.ok_or_else(missing)?;
     let blob = library.files().blob(record.blob.sha256, record.blob.bytes);
     let mut response = head(&record, wants_download(query.as_deref()));
     let etag = etag(&record.blob);
@@ -72,7 +73,7 @@ pub async fn thumbnail(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let record = find(&library, id).await?;
+    let record = library.find(image_id(id)?).await.map_err(|e| ApiError::from(RelayError::Db(e)))?.ok_or_else(missing)?;
     let tag = format!("\"t-{}\"", record.blob.sha256);
     let mut response = ().into_response();
     common(&mut response, &tag);
@@ -111,12 +112,14 @@ pub async fn preflight() -> impl IntoResponse {
     (StatusCode::NO_CONTENT, headers)
 }
 
+fn missing() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "image_not_found", "there is no image with this id")
+}
+
 /// An extension behind the id is allowed: some programs insist on one.
-async fn find(library: &Library, id: Result<Path<String>, PathRejection>) -> Result<ImageRecord, ApiError> {
-    let missing = || ApiError::new(StatusCode::NOT_FOUND, "image_not_found", "there is no image with this id");
+fn image_id(id: Result<Path<String>, PathRejection>) -> Result<ImageId, ApiError> {
     let Path(id) = id.map_err(|_| missing())?;
-    let id: ImageId = id.split('.').next().unwrap_or_default().parse().map_err(|()| missing())?;
-    library.find(id).await.map_err(|e| ApiError::from(RelayError::Db(e)))?.ok_or_else(missing)
+    id.split('.').next().unwrap_or_default().parse().map_err(|()| missing())
 }
 
 /// `?download=1`

@@ -59,7 +59,7 @@ impl Intake {
                 None
             }
             BlobStep::Bytes(bytes) => {
-                if let Some((part, _)) = self.open.get(&index) {
+                if let Some((part, _)) = self.open.get_mut(&index) {
                     part.write(bytes).await;
                 }
                 None
@@ -110,7 +110,7 @@ impl Intake {
     }
 }
 
-async fn close(part: Part, reference: Reference, ending: Ending) -> Taken {
+async fn close(mut part: Part, reference: Reference, ending: Ending) -> Taken {
     let mut torn = matches!(ending, Ending::Torn);
     if let Ending::Open(mut decoder) = ending {
         let mut rest = Vec::new();

@@ -10,6 +10,8 @@ mod thumbnails;
 
 use std::{sync::Arc, time::Instant};
 
+use quick_cache::sync::Cache;
+
 use crate::{
     model::{BlobRecord, ImageId, ImageRecord, NewImage, Origin, PixelSize, Thumbnail, now},
     store::{self, Blob, Db, DbError, Files, Received},
@@ -32,6 +34,9 @@ pub enum LibraryError {
     Db(#[from] DbError),
 }
 
+/// Images that are remembered; each takes some 200 bytes.
+const KNOWN_MAX: usize = 10_000;
+
 /// An image that is safe.
 #[derive(Clone, Debug)]
 pub struct Saved {
@@ -50,12 +55,14 @@ pub struct Library {
     files: Files,
     thumbnails: Thumbnails,
     access: Arc<AccessLog>,
+    /// Images that were looked up lately; what is in them never changes but the thumbnail's state.
+    known: Arc<Cache<ImageId, ImageRecord>>,
 }
 
 impl Library {
     /// A library over an opened store.
     pub fn new(db: Db, files: Files, thumbnails: Thumbnails) -> Self {
-        Self { db, files, thumbnails, access: Arc::default() }
+        Self { db, files, thumbnails, access: Arc::default(), known: Arc::new(Cache::new(KNOWN_MAX)) }
     }
 
     /// Where bytes lie.
@@ -108,6 +115,21 @@ impl Library {
         let id = inserted.id();
         tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
         Ok(Saved { id, blob, size })
+    }
+
+    /// Looks an image up, perhaps in memory: for its bytes, not for the state of its thumbnail.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn recall(&self, id: ImageId) -> Result<Option<ImageRecord>, DbError> {
+        if let Some(record) = self.known.get(&id) {
+            return Ok(Some(record));
+        }
+        let record = self.find(id).await?;
+        if let Some(record) = &record {
+            self.known.insert(id, record.clone());
+        }
+        Ok(record)
     }
 
     /// Looks an image up.

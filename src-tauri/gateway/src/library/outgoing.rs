@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Bytes read from disk at a time; a multiple of 3, so that blocks of base64 join without padding.
-const READ_BLOCK: usize = 192 * 1024;
+const READ_BLOCK: usize = 255 * 1024;
 
 /// A body that can be sent, again and again if need be.
 #[derive(Clone, Debug)]

@@ -190,7 +190,7 @@ async fn download(upstream: &dyn Upstream, library: &Library, url: &str) -> Resu
 /// Why not, in words that tell nothing of addresses.
 pub async fn fetch_picture(download: impl Future<Output = Result<Download, FetchError>>, library: &Library) -> Result<Received, String> {
     let mut download = download.await.map_err(|e| e.to_string())?;
-    let part = Part::open(library.files());
+    let mut part = Part::open(library.files());
     while let Some(chunk) = download.next_chunk().await.map_err(|e| e.to_string())? {
         part.write(chunk.to_vec()).await;
     }

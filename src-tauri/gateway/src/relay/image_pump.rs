@@ -10,14 +10,14 @@ use super::{
     answer::{ANSWER_MAX, Keeper, damaged},
     images::picture,
     pump::ToClient,
-    receive::data_url,
+    receive::{STEP, data_url},
 };
 use crate::{
     library::{Assembled, Intake, Taken},
     rewrite::{
         expand::{Piece, expand},
         image_stream::{HandOver, ImageStep, ImageStream},
-        scan::Nonce,
+        scan::{Nonce, ScanError},
         sse::write_event,
     },
     upstream::{Answer, Class, Upstream, UpstreamError},
@@ -65,10 +65,11 @@ impl ImagePump {
                 Ok(Some(Ok(chunk))) => chunk,
             };
             seen += chunk.len() as u64;
-            match self.machine.feed(&chunk) {
-                _ if seen > ANSWER_MAX => break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")),
-                Ok(steps) => self.perform(steps).await,
-                Err(error) => break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}"))),
+            if seen > ANSWER_MAX {
+                break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end"));
+            }
+            if let Err(error) = self.take(&chunk).await {
+                break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
             }
         };
         if failure.is_none() {
@@ -84,6 +85,14 @@ impl ImagePump {
         }
         tracing::info!(images = kept, ms = self.keeper.started.elapsed().as_millis() as u64, "pictures answered");
         self.keeper
+    }
+
+    async fn take(&mut self, chunk: &[u8]) -> Result<(), ScanError> {
+        for step in chunk.chunks(STEP) {
+            let steps = self.machine.feed(step)?;
+            self.perform(steps).await;
+        }
+        Ok(())
     }
 
     async fn perform(&mut self, steps: Vec<ImageStep>) {

@@ -183,7 +183,7 @@ impl Relay {
     /// # Errors
     /// [`RelayError`].
     pub async fn receive_file<E: Send>(&self, file: impl Stream<Item = Result<Bytes, E>> + Send) -> Result<Input, RelayError> {
-        let part = Part::open(self.library.files());
+        let mut part = Part::open(self.library.files());
         futures_util::pin_mut!(file);
         while let Some(chunk) = futures_util::StreamExt::next(&mut file).await {
             part.write(chunk.map_err(|_| RelayError::CutOff)?.to_vec()).await;

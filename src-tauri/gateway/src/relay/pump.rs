@@ -10,13 +10,14 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::{
     CLIENT_QUEUE,
     answer::{ANSWER_MAX, FETCHES_MAX, Keeper, damaged},
+    receive::STEP,
 };
 use crate::{
     library::{Assembled, Intake},
     rewrite::{
         finder::Ending,
         present::without_image,
-        scan::{BlobEvent, BlobStep, Nonce},
+        scan::{BlobEvent, BlobStep, Nonce, ScanError},
         sse::write_event,
         stream::{ChatStream, Event, Step},
     },
@@ -47,6 +48,8 @@ pub struct Pump {
     /// A picture and what follows it, as long as the next one may show that it was a draft.
     held: Vec<Event>,
     fetches: usize,
+    /// Events without pictures that go out next.
+    ready: Vec<u8>,
     /// The upstream's stream has broken: images that are still open will never be whole.
     broken: bool,
 }
@@ -62,7 +65,7 @@ impl Pump {
         client: ToClient,
         several: bool,
     ) -> Self {
-        Self { machine, intake, nonce, keeper, upstream, client, several, held: Vec::new(), fetches: 0, broken: false }
+        Self { machine, intake, nonce, keeper, upstream, client, several, held: Vec::new(), fetches: 0, ready: Vec::new(), broken: false }
     }
 
     /// Pumps until the upstream ends.
@@ -72,6 +75,7 @@ impl Pump {
             let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
                 Err(_silence) => {
                     self.release().await;
+                    self.flush().await;
                     self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
                     continue;
                 }
@@ -80,16 +84,18 @@ impl Pump {
                 Ok(Some(Ok(chunk))) => chunk,
             };
             seen += chunk.len() as u64;
-            match self.machine.feed(&chunk) {
-                _ if seen > ANSWER_MAX => break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")),
-                Ok(steps) => self.perform(steps).await,
-                Err(error) => break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}"))),
+            if seen > ANSWER_MAX {
+                break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end"));
+            }
+            if let Err(error) = self.take(&chunk).await {
+                break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
             }
         };
         self.broken = failure.is_some();
         let rest = self.machine.finish();
         self.perform(rest).await;
         self.release().await;
+        self.flush().await;
         self.end(failure).await;
     }
 
@@ -108,11 +114,23 @@ impl Pump {
         tracing::info!(images = kept, ms, client_gone = self.client.gone, "chat answered");
     }
 
+    async fn take(&mut self, chunk: &[u8]) -> Result<(), ScanError> {
+        for step in chunk.chunks(STEP) {
+            let steps = self.machine.feed(step)?;
+            self.perform(steps).await;
+        }
+        self.flush().await;
+        Ok(())
+    }
+
     async fn perform(&mut self, steps: Vec<Step>) {
         for step in steps {
             match step {
                 Step::Blob(event) => self.receive(event).await,
-                Step::Fetch { index, url } => self.fetch(index, url).await,
+                Step::Fetch { index, url } => {
+                    self.flush().await;
+                    self.fetch(index, url).await;
+                }
                 Step::Send(event) => self.event(event).await,
                 // Said once, at the very end.
                 Step::Done => {}
@@ -125,6 +143,9 @@ impl Pump {
             && let BlobStep::Close(ending) = &mut event.what
         {
             *ending = Ending::Torn;
+        }
+        if matches!(event.what, BlobStep::Open(_)) {
+            self.flush().await;
         }
         if let Some(index) = self.intake.take(event).await {
             self.keeper.keep(index, &self.intake, None).await;
@@ -172,8 +193,21 @@ impl Pump {
 
     async fn send(&mut self, mut event: Event) {
         self.upstream.redact(&mut event.bytes);
+        if self.intake.references().is_empty() && self.fetches == 0 {
+            // Text alone: what came together goes together.
+            self.ready.extend_from_slice(&event.bytes);
+            return;
+        }
+        self.flush().await;
         let body = Assembled::new(self.keeper.linked(&event.bytes, self.nonce, &self.intake));
         self.client.send_all(&body).await;
+    }
+}
+
+impl Pump {
+    async fn flush(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        self.client.send(ready.into()).await;
     }
 }
 

@@ -16,6 +16,9 @@ use crate::{
     store::{Blob, Files},
 };
 
+/// Bytes of a body that are taken apart at a time, so that little of an image is in memory twice.
+pub const STEP: usize = 64 * 1024;
+
 /// A body taken apart.
 #[derive(Debug)]
 pub struct Scanned {
@@ -135,11 +138,13 @@ async fn scan_into<E>(
         if seen > longest {
             return Err(ScanBodyError::TooLong(longest / 1024 / 1024));
         }
-        let result = scanner.feed(&chunk, &mut events);
-        for event in events.drain(..) {
-            intake.take(event).await;
+        for step in chunk.chunks(STEP) {
+            let result = scanner.feed(step, &mut events);
+            for event in events.drain(..) {
+                intake.take(event).await;
+            }
+            result?;
         }
-        result?;
     }
     if scanner.is_inside() {
         // Whatever is still open was cut off; `Broken` tells so.

@@ -215,7 +215,7 @@ impl Files {
         match &mut *place {
             Where::File { path: now, temporary } => {
                 if *now != path && !holds(&path, blob.len, sha256) {
-                    File::open(&*now)?.sync_all()?;
+                    File::open(&*now)?.sync_data()?;
                     fs::rename(&*now, &path)?;
                     (*now, *temporary) = (path.clone(), false);
                 }

@@ -16,8 +16,11 @@ use tokio::{
 use super::files::{Blob, Files};
 use crate::model::{Completeness, MediaType, Sha256};
 
-/// Chunks that wait for the disk, each at most one network read; beyond it the sender waits, and so the network.
+/// Chunks that wait for the disk; beyond it the sender waits, and so the network.
 const QUEUE: usize = 4;
+
+/// Bytes that are gathered before the thread is woken.
+const GATHER: usize = 32 * 1024;
 
 /// Largest single image, in bytes.
 pub const IMAGE_MAX: u64 = 64 * 1024 * 1024;
@@ -62,6 +65,8 @@ pub struct Verbatim(pub Blob);
 #[derive(Debug)]
 pub struct Part {
     sender: mpsc::Sender<Vec<u8>>,
+    /// Bytes that are too few to wake the thread for.
+    gathered: Vec<u8>,
     task: JoinHandle<Result<Written, PartError>>,
 }
 
@@ -78,16 +83,32 @@ impl Part {
     pub fn open(files: &Files) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let files = files.clone();
-        Self { sender, task: tokio::task::spawn_blocking(move || write(&files, receiver)) }
+        Self { sender, gathered: Vec::new(), task: tokio::task::spawn_blocking(move || write(&files, receiver)) }
     }
 
     /// Hands over the next bytes; waits while the disk is behind. Errors show at the end.
-    pub async fn write(&self, bytes: Vec<u8>) {
+    pub async fn write(&mut self, bytes: Vec<u8>) {
+        if self.gathered.is_empty() && bytes.len() >= GATHER {
+            self.send(bytes).await;
+            return;
+        }
+        self.gathered.extend_from_slice(&bytes);
+        if self.gathered.len() >= GATHER {
+            let gathered = std::mem::take(&mut self.gathered);
+            self.send(gathered).await;
+        }
+    }
+
+    async fn send(&self, bytes: Vec<u8>) {
         // A closed channel means that the thread has failed, which `finish` reports.
         let _ = self.sender.send(bytes).await;
     }
 
-    async fn written(self) -> Result<Written, PartError> {
+    async fn written(mut self) -> Result<Written, PartError> {
+        let rest = std::mem::take(&mut self.gathered);
+        if !rest.is_empty() {
+            self.send(rest).await;
+        }
         drop(self.sender);
         self.task.await.map_err(|e| PartError::Io(io::Error::other(e)))?
     }
