@@ -62,7 +62,10 @@ pub async fn image(
     set(&mut response, header::CONTENT_LENGTH, &(range.end - range.start).to_string());
     if method != Method::HEAD {
         library.access().note(record.id, crate::model::now());
-        *response.body_mut() = Body::new(Assembled::slice(blob, range));
+        *response.body_mut() = match Assembled::in_memory(&blob, &range) {
+            Some(bytes) => Body::from(bytes),
+            None => Body::new(Assembled::slice(blob, range)),
+        };
     }
     Ok(response)
 }

@@ -60,6 +60,13 @@ impl Assembled {
         body
     }
 
+    /// The bytes `range` of one blob if the system has them in memory and they are few; reading them then waits for no
+    /// disk. `None` means: use [`Self::slice`].
+    pub fn in_memory(blob: &Blob, range: &std::ops::Range<u64>) -> Option<Bytes> {
+        let len = usize::try_from(range.end - range.start).ok().filter(|len| *len <= READ_BLOCK)?;
+        blob.read_cached(range.start, len).map(Bytes::from)
+    }
+
     /// Starts reading.
     pub fn body(&self) -> ReadBody {
         let mut pieces: Vec<_> = self.pieces.clone();

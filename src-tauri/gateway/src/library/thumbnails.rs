@@ -13,6 +13,12 @@ use crate::{
 /// Thumbnails that wait; beyond it they are found again at the next look through the database.
 const QUEUE: usize = 1024;
 
+/// Results that are written down together while there is more to do.
+const NOTED_TOGETHER: usize = 32;
+
+/// A blob, and why it has no thumbnail.
+type Tried = (Sha256, Option<String>);
+
 /// Rows taken up in one look through the database.
 const PAGE: usize = 256;
 
@@ -68,17 +74,22 @@ impl Thumbnails {
 
     /// Makes thumbnails until `orders` closes: one at a time, so that drawing always has a processor left.
     pub async fn work(self, db: Db, mut orders: mpsc::Receiver<(Sha256, MediaType)>) {
+        let mut tried = Vec::new();
         loop {
             let order = match orders.try_recv() {
                 Ok(order) => Some(order),
                 Err(mpsc::error::TryRecvError::Disconnected) => return,
                 Err(mpsc::error::TryRecvError::Empty) => {
+                    self.note(&db, &mut tried).await;
                     self.left_over(&db).await;
                     orders.recv().await
                 }
             };
             let Some((sha256, media_type)) = order else { return };
-            self.make(&db, sha256, media_type).await;
+            tried.push(self.make(sha256, media_type).await);
+            if tried.len() == NOTED_TOGETHER {
+                self.note(&db, &mut tried).await;
+            }
         }
     }
 
@@ -88,16 +99,18 @@ impl Thumbnails {
             if rows.is_empty() {
                 return;
             }
+            let mut tried = Vec::new();
             for (sha256, media_type) in rows {
-                if !self.make(db, sha256, media_type).await {
-                    return;
-                }
+                tried.push(self.make(sha256, media_type).await);
+            }
+            if !self.note(db, &mut tried).await {
+                return;
             }
         }
     }
 
-    /// Makes one; whether its state could be noted.
-    async fn make(&self, db: &Db, sha256: Sha256, media_type: MediaType) -> bool {
+    /// Makes one.
+    async fn make(&self, sha256: Sha256, media_type: MediaType) -> Tried {
         let files = self.files.clone();
         let made = tokio::task::spawn_blocking(move || {
             if files.thumbnail_path(sha256).exists() {
@@ -107,12 +120,25 @@ impl Thumbnails {
             files.keep_thumbnail(sha256, &jpeg).map_err(|e| e.to_string())
         });
         let error = made.await.unwrap_or_else(|e| Err(e.to_string())).err();
-        let state = if error.is_none() { Thumbnail::Made } else { Thumbnail::Failed };
         if let Some(error) = &error {
             tracing::warn!(%sha256, error, "no thumbnail can be made; the image itself is safe");
         }
-        let noted = db.write(move |t| set_thumbnail(t, sha256, state, error.as_deref())).await.is_ok();
         self.tried.send_modify(|n| *n += 1);
-        noted
+        (sha256, error)
+    }
+
+    /// Writes down what became of them, in one transaction; whether that worked.
+    async fn note(&self, db: &Db, tried: &mut Vec<Tried>) -> bool {
+        if tried.is_empty() {
+            return true;
+        }
+        let batch = std::mem::take(tried);
+        let noted = db.write(move |t| {
+            batch.iter().try_for_each(|(sha256, error)| {
+                let state = if error.is_none() { Thumbnail::Made } else { Thumbnail::Failed };
+                set_thumbnail(t, *sha256, state, error.as_deref())
+            })
+        });
+        noted.await.is_ok()
     }
 }

@@ -123,6 +123,12 @@ impl Blob {
         }
     }
 
+    /// Bytes of it that the system has in memory; never waits for a disk. `None` if they are not all there.
+    pub fn read_cached(&self, start: u64, len: usize) -> Option<Vec<u8>> {
+        let BlobReader::File(file) = self.open().ok()? else { return None };
+        read_cached(&file, start, len)
+    }
+
     /// Whether it can be read: its file is there.
     pub fn exists(&self) -> bool {
         match &*self.place.lock() {
@@ -326,6 +332,20 @@ fn holds(path: &Path, len: u64, sha256: Sha256) -> bool {
         }
     };
     fs::metadata(path).is_ok_and(|m| m.len() == len) && hash().is_ok_and(|found| found == sha256.0)
+}
+
+#[cfg(target_os = "linux")]
+fn read_cached(file: &File, start: u64, len: usize) -> Option<Vec<u8>> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let mut bytes = vec![0; len];
+    let read = preadv2(file, &mut [io::IoSliceMut::new(&mut bytes)], start, ReadWriteFlags::NOWAIT).ok()?;
+    (read == len).then_some(bytes)
+}
+
+/// Elsewhere there is no telling.
+#[cfg(not(target_os = "linux"))]
+fn read_cached(_: &File, _: u64, _: usize) -> Option<Vec<u8>> {
+    None
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

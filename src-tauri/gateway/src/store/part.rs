@@ -17,10 +17,10 @@ use super::files::{Blob, Files};
 use crate::model::{Completeness, MediaType, Sha256};
 
 /// Chunks that wait for the disk; beyond it the sender waits, and so the network.
-const QUEUE: usize = 4;
+const QUEUE: usize = 2;
 
 /// Bytes that are gathered before the thread is woken.
-const GATHER: usize = 32 * 1024;
+const GATHER: usize = 128 * 1024;
 
 /// Largest single image, in bytes.
 pub const IMAGE_MAX: u64 = 64 * 1024 * 1024;
