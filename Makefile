@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt deny clean
+.PHONY: help run build test bench lint fmt deny clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -21,6 +21,10 @@ build: ## Build the release binary: target/release/picgate-headless
 
 test: ## Install what is missing, then check format, lints and tests
 	@.ci/test
+
+bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
+	@.ci/setup build
+	$(CARGO) bench -p picgate-gateway --bench gateway -- --run
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
