@@ -54,6 +54,16 @@ async fn wrong_paths_methods_and_types_are_told_in_openais_shape() {
     let app = TestApp::demo().await;
     error_of(app.post("/v1/nothing").send().await.expect("an answer"), 404, "not_found").await;
     error_of(app.get("/nothing").await, 404, "not_found").await;
+    for (method, path) in [
+        (Method::POST, "/chat/completions"),
+        (Method::GET, "/models"),
+        (Method::POST, "/images/generations"),
+        (Method::GET, "/v1/v1/models"),
+    ] {
+        let response = app.http.request(method, format!("{}{path}", app.url)).bearer_auth(&app.key).send().await.expect("an answer");
+        let error: Value = response.json().await.expect("JSON");
+        assert!(error["error"]["message"].as_str().is_some_and(|m| m.ends_with("the base URL ends in /v1, once")), "{error}");
+    }
     let wrong = app.http.request(Method::DELETE, format!("{}/v1/models", app.url)).bearer_auth(&app.key).send().await.expect("an answer");
     error_of(wrong, 405, "method_not_allowed").await;
     let wrong = app.http.post(format!("{}/images/6129bbac-8578-48ed-b882-a2d123053b64", app.url)).send().await.expect("an answer");
@@ -92,6 +102,7 @@ async fn bad_bodies_are_refused_and_never_reach_the_upstream() {
         "{\"prompt\":\"x\",\"n\":\"many\",\"messages\":[]}",
         "{\"prompt\":\"x\",\"response_format\":\"tiff\",\"messages\":[]}",
         "{\"prompt\":\"x\",\"size\":5,\"messages\":[]}",
+        "{\"prompt\":\"x\",\"stream\":\"true\",\"messages\":[{\"role\":\"user\"}]}",
     ];
     for path in ["/v1/chat/completions", "/v1/images/generations", "/v1/images/edits"] {
         for body in bodies {

@@ -325,3 +325,40 @@ async fn the_demo_streams_glimpses_too() {
     let kinds: Vec<&str> = got.iter().filter_map(|e| e["type"].as_str()).collect();
     assert_eq!(kinds, ["image_generation.partial_image", "image_generation.partial_image", "image_generation.completed"]);
 }
+
+#[tokio::test]
+async fn a_refusal_in_the_wrong_clothes_keeps_its_class() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let refusal = json!({"type": "error", "error": {"code": "moderation_blocked", "message": "rejected by the safety system"}});
+    for (path, body) in [("/v1/chat/completions", question(false)), ("/v1/images/generations", json!({"prompt": "x"}))] {
+        upstream.answers(Scripted::events([refusal.clone()]));
+        let response = app.send(path, &body).await;
+        assert_eq!(response.status(), 400, "{path}");
+        let error: Value = response.json().await.expect("JSON");
+        assert_eq!(error["error"]["code"], "content_blocked");
+        assert!(error["error"]["message"].as_str().is_some_and(|m| m.contains("safety")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_names_too_many_pictures_does_not_have_them_all_fetched() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    upstream.serves("/cdn/x.png", "image/png", pictures::png(1, 20));
+    let origin = upstream.base_url.trim_end_matches("/v1").to_owned();
+    let many: Vec<String> = (0..20).map(|at| format!("![p]({origin}/cdn/x.png?{at})")).collect();
+    let text = format!("{} ![inside](http://10.0.0.1/y.png)", many.join(" "));
+    for stream in [false, true] {
+        let shown = if stream {
+            upstream.answers(Scripted::events([json!({"choices": [{"index": 0, "delta": {"content": text}}]})]));
+            app.send("/v1/chat/completions", &question(true)).await.text().await.expect("text")
+        } else {
+            upstream.answers(Scripted::json(&json!({"choices": [{"message": {"content": text}}]})));
+            app.send("/v1/chat/completions", &question(false)).await.text().await.expect("text")
+        };
+        assert_eq!(links(&shown).len(), 16);
+        assert_eq!(shown.matches("/cdn/x.png").count(), 4, "the rest keep their address");
+        assert!(!shown.contains("10.0.0.1"), "nobody is sent into the user's own network: {shown}");
+    }
+}

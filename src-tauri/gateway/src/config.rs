@@ -193,7 +193,12 @@ impl Config {
             });
         let gateway_model = reader.text("PICGATE_GATEWAY_MODEL");
         let upstream = upstream(&mut reader);
-        let log = reader.text("PICGATE_LOG").unwrap_or_else(|| "info".into());
+        let log = reader.parsed(
+            "PICGATE_LOG",
+            "use error, warn, info, debug or trace, perhaps for one module: info,picgate_gateway=debug",
+            check_log,
+        );
+        let log = log.unwrap_or_else(|| "info".into());
         let Some(data_dir) = data_dir else {
             reader.problem(
                 "PICGATE_DATA_DIR",
@@ -261,6 +266,15 @@ fn check_base_url(text: &str) -> Result<String, String> {
         return Err("must be a plain address without '?', '#' or '@'".into());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn check_log(text: &str) -> Result<String, String> {
+    let is_level = |level: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&level.to_ascii_lowercase().as_str());
+    let wrong = text.split(',').map(str::trim).find(|part| match part.split_once('=') {
+        Some((target, level)) => target.is_empty() || !is_level(level),
+        None => !is_level(part),
+    });
+    wrong.map_or_else(|| Ok(text.to_owned()), |part| Err(format!("'{part}' is no level")))
 }
 
 fn parse_switch(text: &str) -> Result<bool, String> {
@@ -348,6 +362,8 @@ mod tests {
             ("PICGATE_GATEWAY_KEY", "short"),
             ("PICGATE_UPSTREAM_KIND", "gemini"),
             ("PICGATE_TRUSTED_PROXIES", "127.0.0.1, lan"),
+            ("PICGATE_LOG", "verbose"),
+            ("PICGATE_FETCH_EXTERNAL_IMAGES", "maybe"),
         ])
         .expect_err("refuses");
         let names: Vec<&str> = problems.iter().map(|p| p.name.as_str()).collect();
@@ -357,8 +373,10 @@ mod tests {
             "DATABASE_URL",
             "PICGATE_PUBLIC_BASE_URL",
             "PICGATE_TRUSTED_PROXIES",
+            "PICGATE_FETCH_EXTERNAL_IMAGES",
             "PICGATE_GATEWAY_KEY",
             "PICGATE_UPSTREAM_KIND",
+            "PICGATE_LOG",
         ];
         assert_eq!(names, expected);
         assert!(problems.iter().all(|p| !p.remedy.is_empty()));

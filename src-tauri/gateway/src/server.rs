@@ -159,6 +159,7 @@ impl Gateway {
         let (accepting, background) = (CancellationToken::new(), CancellationToken::new());
         loops.spawn(jobs::write_access_times(library.clone(), background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
+        loops.spawn(jobs::tidy_quarantine(library.clone(), background.clone()));
         loops.spawn(jobs::make_thumbnails(thumbnails, db.clone(), orders, background.clone()));
         let origins = Arc::new(Origins { port: address.port(), trusted_proxies: config.trusted_proxies.clone() });
         let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());

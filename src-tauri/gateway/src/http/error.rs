@@ -124,14 +124,25 @@ impl From<UpstreamError> for ApiError {
     }
 }
 
+/// For those who left `/v1` out of the base URL, or put it in twice.
+fn hint(path: &str) -> &'static str {
+    let forgot =
+        ["/chat/", "/images/generations", "/images/edits", "/models", "/responses", "/completions"].iter().any(|p| path.starts_with(p));
+    if forgot || path == "/v1" || path.starts_with("/v1/v1") { "; the base URL ends in /v1, once" } else { "" }
+}
+
 /// Nothing lives here.
 pub async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {}", uri.path()))
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {}{}", uri.path(), hint(uri.path())))
 }
 
 /// Something lives here that does not take this method.
 pub async fn wrong_method(OriginalUri(uri): OriginalUri, request: Request) -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{} does not take {}", uri.path(), request.method()))
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{} does not take {}{}", uri.path(), request.method(), hint(uri.path())),
+    )
 }
 
 /// A handler panicked; only its own request fails.

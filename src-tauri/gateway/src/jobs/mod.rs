@@ -51,6 +51,22 @@ pub async fn check_library(library: Library, report: Arc<impl MissingImages>, be
     }
 }
 
+/// How often quarantine is looked through.
+const QUARANTINE_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+
+/// Forgets damaged pictures that were put aside long ago.
+pub async fn tidy_quarantine(library: Library, stop: CancellationToken) {
+    loop {
+        let files = library.files().clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || files.tidy_quarantine()).await {
+            tracing::warn!(%error, "quarantine cannot be tidied");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(QUARANTINE_INTERVAL)).await.is_none() {
+            return;
+        }
+    }
+}
+
 /// Makes thumbnails as they are asked for.
 pub async fn make_thumbnails(thumbnails: Thumbnails, db: Db, orders: mpsc::Receiver<(Sha256, MediaType)>, stop: CancellationToken) {
     stop.run_until_cancelled(thumbnails.work(db, orders)).await;

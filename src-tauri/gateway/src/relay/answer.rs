@@ -22,7 +22,7 @@ use crate::{
 pub const ANSWER_MAX: u64 = 256 * 1024 * 1024;
 
 /// Pictures of one answer that are downloaded from elsewhere; further ones keep their address.
-pub const FETCHES_MAX: usize = 16;
+const FETCHES_MAX: usize = 16;
 
 /// What became of one picture.
 #[derive(Clone, Debug)]
@@ -49,12 +49,13 @@ pub struct Keeper {
     pub started: Instant,
     /// By number of the reference.
     pub outcomes: HashMap<usize, Outcome>,
+    fetches: usize,
 }
 
 impl Keeper {
     /// For one answer.
     pub fn new(library: Library, origin: Origin, links: LinkBase) -> Self {
-        Self { library, origin, links, started: Instant::now(), outcomes: HashMap::new() }
+        Self { library, origin, links, started: Instant::now(), outcomes: HashMap::new(), fetches: 0 }
     }
 
     /// Saves what has been received as number `index`.
@@ -95,6 +96,13 @@ impl Keeper {
 
     /// Downloads a picture that the answer names by its address, as number `index`.
     pub async fn fetch(&mut self, index: usize, url: String, upstream: &dyn Upstream) {
+        self.fetches += 1;
+        if self.fetches > FETCHES_MAX {
+            tracing::warn!("the answer names too many pictures; the client gets the address of this one");
+            let outcome = if upstream.may_send_to(&url) { Outcome::Address(url) } else { Outcome::Lost };
+            self.outcomes.insert(index, outcome);
+            return;
+        }
         let outcome = match download(upstream, &self.library, &url).await {
             Ok(received) => self.save(&received, None).await,
             Err(Undownloaded::Refused) => {
@@ -107,11 +115,6 @@ impl Keeper {
             }
         };
         self.outcomes.insert(index, outcome);
-    }
-
-    /// The client gets the address as it is.
-    pub fn leave(&mut self, index: usize, url: String) {
-        self.outcomes.insert(index, Outcome::Address(url));
     }
 
     /// Pictures that are the same as another of the answer but for their size: what a model drew on its way there.

@@ -62,7 +62,11 @@ impl Asked {
             Some(_) => return Err(RelayError::bad(Some("response_format"), "'response_format' must be 'url' or 'b64_json'")),
             None => client.prefers_base64 || model.as_deref().is_some_and(|m| m.to_ascii_lowercase().starts_with("gpt-image")),
         };
-        let stream = raw("stream") == Some("true");
+        let stream = match raw("stream") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(RelayError::bad(Some("stream"), "'stream' must be true or false")),
+        };
         let bad_partials = || RelayError::bad(Some("partial_images"), "'partial_images' must be a number from 0 to 3");
         let partial_images = match raw("partial_images") {
             None => 0,

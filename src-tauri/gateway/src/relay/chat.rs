@@ -117,7 +117,11 @@ impl Relay {
         let body = Assembled::new(scanned.assemble(&text, &linked));
         let model = document.string_at(document.root(), "model").map(|m| m.into_owned()).filter(|m| !m.is_empty());
         check_model(model.as_deref())?;
-        let stream = document.root().get("stream").is_some_and(|n| matches!(n.kind, Kind::Bool(true)));
+        let stream = match document.root().get("stream").map(|n| &n.kind) {
+            None | Some(Kind::Null | Kind::Bool(false)) => false,
+            Some(Kind::Bool(true)) => true,
+            Some(_) => return Err(RelayError::bad(Some("stream"), "'stream' must be true or false")),
+        };
         let source = if inputs.is_empty() { Source::Generated } else { Source::Edited };
         let origin = Origin {
             prompt: Some(read.prompt.clone()).filter(|p| !p.is_empty()),
@@ -246,7 +250,10 @@ async fn collect(mut events: tokio::sync::mpsc::Receiver<Bytes>) -> Result<Reply
             return Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer is longer than can be put together").into());
         }
     }
-    let completion = to_completion(&text).map_err(|message| RelayError::Upstream(UpstreamError::new(Class::BadAnswer, message)))?;
+    let completion = to_completion(&text).map_err(|refusal| {
+        let unknown = || UpstreamError::new(Class::BadAnswer, "the upstream's answer says nothing");
+        refusal_in(&refusal).unwrap_or_else(unknown)
+    })?;
     Ok(Reply::Json(Assembled::text(completion)))
 }
 
@@ -273,7 +280,9 @@ pub(super) fn bad_answer(error: super::receive::ScanBodyError<UpstreamError>) ->
     use super::receive::ScanBodyError as E;
     RelayError::Upstream(match error {
         E::Body(error) => error,
-        E::Json(_) | E::CutOff => UpstreamError::new(Class::BadAnswer, "the upstream's answer is no valid JSON"),
+        E::Json(_) | E::CutOff => {
+            UpstreamError::new(Class::BadAnswer, "the upstream's answer is no valid JSON; is its base URL right? It usually ends in /v1")
+        }
         other => UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {other}")),
     })
 }

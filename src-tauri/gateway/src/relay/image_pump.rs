@@ -20,7 +20,7 @@ use crate::{
         scan::{Nonce, ScanError},
         sse::write_event,
     },
-    upstream::{Answer, Class, Upstream, UpstreamError},
+    upstream::{Answer, Class, Upstream, UpstreamError, refusal_in},
 };
 
 /// Silence after which a comment tells proxies and clients that the stream is alive.
@@ -35,6 +35,8 @@ pub struct ImagePump {
     upstream: Arc<dyn Upstream>,
     client: ToClient,
     hand_over: HandOver,
+    /// What the upstream said instead of a picture.
+    refusal: Option<UpstreamError>,
 }
 
 impl ImagePump {
@@ -48,11 +50,12 @@ impl ImagePump {
         client: ToClient,
         hand_over: HandOver,
     ) -> Self {
-        Self { machine, intake, nonce, keeper, upstream, client, hand_over }
+        Self { machine, intake, nonce, keeper, upstream, client, hand_over, refusal: None }
     }
 
-    /// Pumps until the upstream ends; what became of its pictures is in the keeper.
-    pub async fn run(mut self, mut answer: Answer) -> Keeper {
+    /// Pumps until the upstream ends; what became of its pictures is in the keeper. With
+    /// what it said if it refused.
+    pub async fn run(mut self, mut answer: Answer) -> (Keeper, Option<UpstreamError>) {
         let mut seen = 0u64;
         let failure = loop {
             let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
@@ -84,7 +87,7 @@ impl ImagePump {
             self.client.send(write_event(&[b"event: error".to_vec()], event.to_string().as_bytes()).into()).await;
         }
         tracing::info!(images = kept, ms = self.keeper.started.elapsed().as_millis() as u64, "pictures answered");
-        self.keeper
+        (self.keeper, self.refusal)
     }
 
     async fn take(&mut self, chunk: &[u8]) -> Result<(), ScanError> {
@@ -101,10 +104,11 @@ impl ImagePump {
                 ImageStep::Blob(event) => {
                     self.intake.take(event).await;
                 }
-                ImageStep::Fetch { index, url } => self.keeper.fetch(index, url, &*self.upstream).await,
+                ImageStep::Fetch { index, url } => self.fetch(index, url).await,
                 ImageStep::Finished { index, revised_prompt } => self.keeper.keep(index, &self.intake, revised_prompt).await,
                 ImageStep::Send(mut text) => {
                     self.upstream.redact(&mut text);
+                    self.refusal = self.refusal.take().or_else(|| refusal(&text));
                     let base64 = self.hand_over == HandOver::Base64;
                     let pieces = expand(&text, self.nonce, |index| match self.keeper.outcomes.get(&index) {
                         Some(_) => picture(&self.keeper, index, base64),
@@ -113,6 +117,14 @@ impl ImagePump {
                     self.client.send_all(&Assembled::new(pieces)).await;
                 }
             }
+        }
+    }
+
+    async fn fetch(&mut self, index: usize, url: String) {
+        let fetch = self.keeper.fetch(index, url, &*self.upstream);
+        tokio::pin!(fetch);
+        while tokio::time::timeout(KEEP_ALIVE, &mut fetch).await.is_err() {
+            self.client.send(Bytes::from_static(b": keep-alive\n\n")).await;
         }
     }
 
@@ -129,4 +141,11 @@ impl ImagePump {
             Some(Taken::Lost(_)) | None => Vec::new(),
         }
     }
+}
+
+/// The refusal in an event for the client.
+fn refusal(event: &[u8]) -> Option<UpstreamError> {
+    memchr::memmem::find(event, b"\"error\"")?;
+    let text = std::str::from_utf8(event).ok()?;
+    text.lines().filter_map(|line| line.strip_prefix("data: ")).find_map(|data| refusal_in(&serde_json::from_str(data).ok()?))
 }

@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Client, EditRequest, Input, Relay, RelayError, Reply,
-    answer::{FETCHES_MAX, Keeper, Outcome},
+    answer::{Keeper, Outcome},
     asked::Asked,
     chat::{check_picture, json_payload, redacted, refusal},
     image_pump::ImagePump,
@@ -151,7 +151,8 @@ impl Relay {
         }
         let inner = ["image_url", "url"].iter().find_map(|key| node.get(key)).unwrap_or(node);
         let url = document.string(inner).or_else(|| document.string_at(inner, "url"));
-        let unusable = |message: &str| RelayError::BadRequest { message: message.to_owned(), param: Some(param), code: "invalid_image" };
+        let unusable =
+            |message: &str| RelayError::BadRequest { message: format!("'{param}' {message}"), param: Some(param), code: "invalid_image" };
         let Some(url) = url else { return Err(unusable("must be a link to an image of this gateway, a data URL or base64")) };
         match links::whole(&url) {
             Some(id) => self.linked(id, param).await,
@@ -237,9 +238,12 @@ impl Relay {
         let (nobody, _) = ToClient::new();
         let intake = Intake::new(self.library.files().clone());
         let pump = ImagePump::new(machine, intake, nonce, keeper, upstream, nobody, HandOver::Link);
-        let keeper = pump.run(answer).await;
+        let (keeper, refusal) = pump.run(answer).await;
         keeper.check()?;
         if keeper.received() == 0 {
+            if let Some(error) = refusal {
+                return Err(error.into());
+            }
             return Err(UpstreamError::new(Class::BadAnswer, "the upstream's stream held no picture").into());
         }
         let (key, mut pieces) = (if asked.base64 { "b64_json" } else { "url" }, Vec::new());
@@ -294,11 +298,7 @@ impl Relay {
                     keeper.outcomes.get(&index).filter(|o| !matches!(o, Outcome::Lost)).map(|_| (key, scanned.nonce.reference(index)))
                 }
                 Item::Url(url) => {
-                    if at < FETCHES_MAX {
-                        keeper.fetch(own + at, url, upstream).await;
-                    } else {
-                        keeper.leave(own + at, url);
-                    }
+                    keeper.fetch(own + at, url, upstream).await;
                     match keeper.outcomes.get(&(own + at)) {
                         Some(Outcome::Lost) | None => None,
                         Some(Outcome::Address(_)) => Some(("url", scanned.nonce.reference(own + at))),

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{
     CLIENT_QUEUE,
-    answer::{ANSWER_MAX, FETCHES_MAX, Keeper, damaged},
+    answer::{ANSWER_MAX, Keeper, damaged},
     receive::STEP,
 };
 use crate::{
@@ -47,7 +47,8 @@ pub struct Pump {
     several: bool,
     /// A picture and what follows it, as long as the next one may show that it was a draft.
     held: Vec<Event>,
-    fetches: usize,
+    /// Whether a picture of the answer came from elsewhere.
+    fetched: bool,
     /// Events without pictures that go out next.
     ready: Vec<u8>,
     /// The upstream's stream has broken: images that are still open will never be whole.
@@ -65,7 +66,19 @@ impl Pump {
         client: ToClient,
         several: bool,
     ) -> Self {
-        Self { machine, intake, nonce, keeper, upstream, client, several, held: Vec::new(), fetches: 0, ready: Vec::new(), broken: false }
+        Self {
+            machine,
+            intake,
+            nonce,
+            keeper,
+            upstream,
+            client,
+            several,
+            held: Vec::new(),
+            fetched: false,
+            ready: Vec::new(),
+            broken: false,
+        }
     }
 
     /// Pumps until the upstream ends.
@@ -153,10 +166,7 @@ impl Pump {
     }
 
     async fn fetch(&mut self, index: usize, url: String) {
-        self.fetches += 1;
-        if self.fetches > FETCHES_MAX {
-            return self.keeper.leave(index, url);
-        }
+        self.fetched = true;
         let (keeper, upstream) = (&mut self.keeper, &*self.upstream);
         let fetch = keeper.fetch(index, url, upstream);
         tokio::pin!(fetch);
@@ -193,7 +203,7 @@ impl Pump {
 
     async fn send(&mut self, mut event: Event) {
         self.upstream.redact(&mut event.bytes);
-        if self.intake.references().is_empty() && self.fetches == 0 {
+        if self.intake.references().is_empty() && !self.fetched {
             // Text alone: what came together goes together.
             self.ready.extend_from_slice(&event.bytes);
             return;

@@ -37,8 +37,8 @@ pub fn from_completion(document: &Document) -> Vec<u8> {
 /// The chat completion that a stream of events comes to: texts joined, everything else as it was last said.
 ///
 /// # Errors
-/// The message of an error that the stream ended with, if it said nothing else.
-pub fn to_completion(stream: &[u8]) -> Result<Vec<u8>, String> {
+/// The error that the stream ended with, if it said nothing else: `{"error": …}`.
+pub fn to_completion(stream: &[u8]) -> Result<Vec<u8>, Value> {
     let (mut parser, mut data, mut events) = (Parser::default(), Vec::new(), Vec::new());
     let mut each = |frame: Frame<'_>| match frame {
         Frame::Data(part) => data.extend_from_slice(part),
@@ -66,7 +66,7 @@ pub fn to_completion(stream: &[u8]) -> Result<Vec<u8>, String> {
         }
     }
     if let (true, Some(error)) = (choices.is_empty(), error) {
-        return Err(error["message"].as_str().unwrap_or("the upstream refused without saying why").to_owned());
+        return Err(json!({ "error": error }));
     }
     whole.insert("object".into(), json!("chat.completion"));
     let choices: Vec<Value> = choices
@@ -112,6 +112,6 @@ mod tests {
         let whole: Value = serde_json::from_slice(&to_completion(stream).expect("a completion")).expect("JSON");
         assert_eq!(whole["choices"], json!([{"index": 0, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "length"}]));
         assert_eq!((&whole["usage"]["total_tokens"], &whole["object"], &whole["id"]), (&json!(3), &json!("chat.completion"), &json!("x")));
-        assert_eq!(to_completion(b"data: {\"error\":{\"message\":\"no\"}}\n\n"), Err("no".into()));
+        assert_eq!(to_completion(b"data: {\"error\":{\"message\":\"no\"}}\n\n"), Err(json!({"error": {"message": "no"}})));
     }
 }

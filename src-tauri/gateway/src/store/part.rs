@@ -20,7 +20,7 @@ use crate::model::{Completeness, MediaType, Sha256};
 const QUEUE: usize = 2;
 
 /// Bytes that are gathered before the thread is woken.
-const GATHER: usize = 128 * 1024;
+const GATHER: usize = 32 * 1024;
 
 /// Largest single image, in bytes.
 pub const IMAGE_MAX: u64 = 64 * 1024 * 1024;

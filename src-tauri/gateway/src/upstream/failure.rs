@@ -20,6 +20,9 @@ pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> Upst
         UpstreamError::new(Class::Server, message.unwrap_or_else(|| format!("the upstream answered with status {status}")))
     });
     error.status = Some(status);
+    if matches!(status, 404 | 405) {
+        error.message.push_str(" (is the upstream's base URL right? It usually ends in /v1)");
+    }
     let by_status = match status {
         401 | 403 => Some(Class::Auth),
         402 => Some(Class::Balance),

@@ -99,6 +99,9 @@ pub trait Upstream: Send + Sync + 'static {
     /// Where its addresses are relative to; `None` for one that has none.
     fn base(&self) -> Option<&Url>;
 
+    /// Whether a client may be sent to this address: not into the user's own network, unless the upstream is there.
+    fn may_send_to(&self, url: &str) -> bool;
+
     /// Blackens our key in `text`: some providers write it into what they answer.
     fn redact(&self, text: &mut Vec<u8>);
 

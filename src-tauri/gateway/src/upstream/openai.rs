@@ -183,6 +183,11 @@ impl Upstream for OpenAi {
         Some(&self.config.base_url)
     }
 
+    fn may_send_to(&self, url: &str) -> bool {
+        let own = Url::parse(url).is_ok_and(|url| url.origin() == self.config.base_url.origin());
+        own || self.fetcher.check(url).is_ok()
+    }
+
     fn redact(&self, text: &mut Vec<u8>) {
         let key = self.config.api_key.expose();
         // Without its prefix it is as good a key.

@@ -12,7 +12,7 @@ use axum::{
 };
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::{body_stream, check_length, media_type, require_json};
+use super::{LENIENT, body_stream, check_length, media_type, require_json};
 use crate::{
     http::error::ApiError,
     relay::{Client, EditRequest, Relay, Reply, images::REQUEST_MAX},
@@ -40,7 +40,7 @@ pub async fn edits(State(relay): State<Relay>, client: Client, request: Request)
     let permit = relay.permit()?;
     let request = match media_type(request.headers()).as_str() {
         "multipart/form-data" => read_form(&relay, request).await?,
-        "" | "application/json" => relay.read_edit(body_stream(request.into_body())).await?,
+        media if LENIENT.contains(&media) => relay.read_edit(body_stream(request.into_body())).await?,
         _ => return Err(ApiError::wrong_type("multipart/form-data or application/json")),
     };
     Ok(relay.edit(request, client, permit).await?)

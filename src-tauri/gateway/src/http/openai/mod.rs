@@ -46,12 +46,14 @@ fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// Types that stand for JSON, for want of anything better.
+const LENIENT: [&str; 5] = ["", "application/json", "application/x-www-form-urlencoded", "text/plain", "application/octet-stream"];
+
 /// Clients that forget to say what they send mean JSON, and so does `curl -d`. No browser gets here without the key,
 /// so leniency opens nothing.
 fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let media = media_type(headers);
-    let lenient = ["", "application/json", "application/x-www-form-urlencoded", "text/plain", "application/octet-stream"];
-    if lenient.contains(&media.as_str()) || media.ends_with("+json") { Ok(()) } else { Err(ApiError::wrong_type("application/json")) }
+    if LENIENT.contains(&media.as_str()) || media.ends_with("+json") { Ok(()) } else { Err(ApiError::wrong_type("application/json")) }
 }
 
 /// Refuses what is too large before the first byte of it is read.

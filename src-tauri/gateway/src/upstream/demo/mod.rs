@@ -127,6 +127,10 @@ impl Upstream for Demo {
         None
     }
 
+    fn may_send_to(&self, _: &str) -> bool {
+        false
+    }
+
     fn redact(&self, _: &mut Vec<u8>) {}
 
     fn send(&self, call: Call) -> BoxFuture<'_, Result<Answer, UpstreamError>> {
