@@ -5,9 +5,7 @@
 pub const REASONS: &[(&str, &str)] = &[
     (
         "overhead p50, 2 MB streamed, in 4 KB",
-        "every delta is handed to the writing thread by itself (`library/intake.rs`, `BlobStep::Bytes`): some 680 wake-ups of a \
-         thread for pieces of 3 KB; a third of the gateway's time is the kernel switching between the two. Pieces have to be \
-         gathered before they are handed over.",
+        "a delta of 4 KB is an event of its own: framing, scanning and closing it costs more than its base64.",
     ),
     (
         "overhead p50",
@@ -22,9 +20,8 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     (
         "processor time per picture",
-        "beside SHA-256, which is a third of it: four fsyncs where the floor has one (file, folder, row, state of the \
-         thumbnail), some 25 writes to the database's log for the two transactions, and threads that wake each other for every \
-         piece (`store/part.rs`) and switch at every fsync.",
+        "beside SHA-256, which is a third of it: three fsyncs where the floor has one (file, folder, row), the writes to the \
+         database's log, and threads that wake each other for pieces (`store/part.rs`) and switch at every fsync.",
     ),
     (
         "added p50 per token",
@@ -35,42 +32,33 @@ pub const REASONS: &[(&str, &str)] = &[
     (
         "tokens, 64 streams at full speed",
         "read directly, tokens that nobody waits for coalesce in the socket, so this compares parsing with copying: the gateway \
-         takes each event apart, and writes each with a system call of its own (a third of its time), because `relay/chat.rs`, \
-         `perform`, sends the events of one read one by one; another tenth goes to `rewrite/expand.rs`, `references`, which \
-         builds its searcher anew for every event.",
+         takes each event apart and puts it together again (`rewrite/stream.rs`), some 15 microseconds each.",
     ),
     (
         "GET 200 KB",
-        "the file is opened and read on a pool thread, in blocks of 192 KB (`library/outgoing.rs`, `READ_BLOCK`), so that 200 \
-         KB cost two trips there: 11 futex calls for each answer, and more than half of the time goes to them and to switching \
-         threads, where nginx calls sendfile on an open file.",
+        "the file is opened, read into a new buffer and copied to the socket for every answer (`store/files.rs`, `read_cached`), \
+         where nginx calls sendfile on a file that it keeps open.",
     ),
     (
         "GET 2 MB",
-        "each block of 192 KB is a trip to a pool thread and back, with a copy into a new buffer (`library/outgoing.rs`), where \
-         nginx calls sendfile.",
+        "each block is a trip to a pool thread and back, with a copy into a new buffer (`library/outgoing.rs`), where nginx calls \
+         sendfile.",
     ),
     (
         "Range",
-        "the file is opened and read on a pool thread (`library/outgoing.rs`, `slice`): the trip there and back costs more than \
-         the 64 KB.",
+        "the file is opened and read into a new buffer for every answer (`store/files.rs`, `read_cached`), where nginx calls \
+         sendfile on a file that it keeps open.",
     ),
-    (
-        "304",
-        "a quarter of the time is the look-up in SQLite (`store/images.rs`, `find`, two file locks each), though a row of a \
-         picture never changes; the rest is routing, the layers of every answer (`http/headers.rs`: a span, a random id by a \
-         system call) and a dozen headers.",
-    ),
+    ("304", "routing, a span for every request (`http/headers.rs`) and a dozen headers that are put together anew for each answer."),
     (
         "HEAD",
-        "a quarter of the time is the look-up in SQLite (`store/images.rs`, `find`, two file locks each), though a row of a \
-         picture never changes; the rest is routing, the layers of every answer (`http/headers.rs`: a span, a random id by a \
-         system call) and a dozen headers; and it asks the disk whether the file is there.",
+        "routing, a span for every request (`http/headers.rs`), a dozen headers that are put together anew for each answer, and \
+         a look whether the file is there.",
     ),
     (
         "anonymous memory, 16",
-        "the HTTP client reads up to 408 KB at a time, each read becomes one piece of 306 KB (`rewrite/finder.rs`, `plain`), \
-         and up to four of them wait for the disk (`store/part.rs`, `QUEUE`) with one before and one behind: 2 MB for a picture \
-         when the disk is behind. Smaller pieces or a queue that counts bytes would bound it.",
+        "the HTTP client reads up to 408 KB at a time (hyper's default, which reqwest does not let us set), and pieces of 48 KB \
+         wait for the disk behind it (`store/part.rs`, `QUEUE`); the rest is what the allocator keeps for the sixteen threads \
+         that write.",
     ),
 ];

@@ -1,15 +1,14 @@
 //! A streamed answer of the Images API on its way. Finished pictures go to the library, glimpses never do; goes on to
 //! its end whether the client is still there or not.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 
 use super::{
-    answer::{ANSWER_MAX, Keeper, damaged},
+    answer::{Keeper, damaged},
     images::picture,
-    pump::ToClient,
+    pump::{KEEP_ALIVE, KEEP_ALIVE_COMMENT, Next, Reader, ToClient},
     receive::{STEP, data_url},
 };
 use crate::{
@@ -22,9 +21,6 @@ use crate::{
     },
     upstream::{Answer, Class, Upstream, UpstreamError, refusal_in},
 };
-
-/// Silence after which a comment tells proxies and clients that the stream is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// See the module.
 pub struct ImagePump {
@@ -55,22 +51,17 @@ impl ImagePump {
 
     /// Pumps until the upstream ends; what became of its pictures is in the keeper. With
     /// what it said if it refused.
-    pub async fn run(mut self, mut answer: Answer) -> (Keeper, Option<UpstreamError>) {
-        let mut seen = 0u64;
+    pub async fn run(mut self, answer: Answer) -> (Keeper, Option<UpstreamError>) {
+        let mut reader = Reader::new(answer);
         let failure = loop {
-            let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
-                Err(_silence) => {
-                    self.client.send(Bytes::from_static(b": keep-alive\n\n")).await;
+            let chunk = match reader.next().await {
+                Next::Silence => {
+                    self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
                     continue;
                 }
-                Ok(None) => break None,
-                Ok(Some(Err(error))) => break Some(error),
-                Ok(Some(Ok(chunk))) => chunk,
+                Next::End(failure) => break failure,
+                Next::Chunk(chunk) => chunk,
             };
-            seen += chunk.len() as u64;
-            if seen > ANSWER_MAX {
-                break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end"));
-            }
             if let Err(error) = self.take(&chunk).await {
                 break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
             }
@@ -124,7 +115,7 @@ impl ImagePump {
         let fetch = self.keeper.fetch(index, url, &*self.upstream);
         tokio::pin!(fetch);
         while tokio::time::timeout(KEEP_ALIVE, &mut fetch).await.is_err() {
-            self.client.send(Bytes::from_static(b": keep-alive\n\n")).await;
+            self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
         }
     }
 

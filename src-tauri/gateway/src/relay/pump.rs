@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Silence in a stream after which a comment tells proxies and clients that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How long a client may leave its answer unread before it counts as gone. The picture is saved all the same.
 const STALLED: Duration = Duration::from_secs(60);
@@ -33,7 +33,8 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Events that wait behind a picture that may turn out to be a draft.
 const HELD_MAX: usize = 64;
 
-const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
+/// What is said then.
+pub const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// See the module.
 pub struct Pump {
@@ -82,24 +83,19 @@ impl Pump {
     }
 
     /// Pumps until the upstream ends.
-    pub async fn run(mut self, mut answer: Answer) {
-        let mut seen = 0u64;
+    pub async fn run(mut self, answer: Answer) {
+        let mut reader = Reader::new(answer);
         let failure = loop {
-            let chunk = match tokio::time::timeout(KEEP_ALIVE, answer.body.next()).await {
-                Err(_silence) => {
+            let chunk = match reader.next().await {
+                Next::Silence => {
                     self.release().await;
                     self.flush().await;
                     self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
                     continue;
                 }
-                Ok(None) => break None,
-                Ok(Some(Err(error))) => break Some(error),
-                Ok(Some(Ok(chunk))) => chunk,
+                Next::End(failure) => break failure,
+                Next::Chunk(chunk) => chunk,
             };
-            seen += chunk.len() as u64;
-            if seen > ANSWER_MAX {
-                break Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end"));
-            }
             if let Err(error) = self.take(&chunk).await {
                 break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
             }
@@ -218,6 +214,45 @@ impl Pump {
     async fn flush(&mut self) {
         let ready = std::mem::take(&mut self.ready);
         self.client.send(ready.into()).await;
+    }
+}
+
+/// What comes next from an upstream.
+pub enum Next {
+    /// Bytes of its answer.
+    Chunk(Bytes),
+    /// Nothing for [`KEEP_ALIVE`].
+    Silence,
+    /// No more, and why if it is not the end.
+    End(Option<UpstreamError>),
+}
+
+/// Reads an upstream's answer up to [`ANSWER_MAX`].
+pub struct Reader {
+    answer: Answer,
+    seen: u64,
+}
+
+impl Reader {
+    /// At the beginning of `answer`.
+    pub fn new(answer: Answer) -> Self {
+        Self { answer, seen: 0 }
+    }
+
+    /// Waits for what comes next.
+    pub async fn next(&mut self) -> Next {
+        match tokio::time::timeout(KEEP_ALIVE, self.answer.body.next()).await {
+            Err(_silence) => Next::Silence,
+            Ok(None) => Next::End(None),
+            Ok(Some(Err(error))) => Next::End(Some(error)),
+            Ok(Some(Ok(chunk))) => {
+                self.seen += chunk.len() as u64;
+                if self.seen > ANSWER_MAX {
+                    return Next::End(Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")));
+                }
+                Next::Chunk(chunk)
+            }
+        }
     }
 }
 
