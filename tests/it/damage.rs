@@ -219,3 +219,103 @@ async fn a_full_disk_hands_the_picture_over_inline() {
     assert!(std::fs::read_dir(images.path().join("store/tmp")).expect("lists").next().is_none(), "no partial file stays");
     app.gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_stream_that_ends_inside_an_event_shows_what_is_whole_and_says_so() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let png = pictures::png(1, 24);
+    let event = json!({"choices": [{"index": 0, "delta": {"content": format!("a ![i]({}) b", data_url("image/png", &png))}}]}).to_string();
+    for missing in [3, 8, 62, 400] {
+        upstream.answers(Scripted::body("text/event-stream", format!("data: {}", &event[..event.len() - missing])));
+        let text = app.send("/v1/chat/completions", &question(true)).await.text().await.expect("text");
+        assert!(text.contains("in the middle of an event"), "{missing}: {text}");
+        for link in links(&text) {
+            assert!(app.image(&link).await == png);
+        }
+        // Without the bracket behind it nobody knows whether the base64 was over.
+        assert_eq!(links(&text).len(), usize::from(missing < 8), "{missing}: {text}");
+    }
+}
+
+/// An upstream that announces more than it sends: its connection breaks when all of `body` has arrived.
+async fn breaks_off_behind(body: String) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("accepts");
+        let mut request = Vec::new();
+        // Its requests are small and end in a brace.
+        while !request.ends_with(b"}") {
+            stream.read_buf(&mut request).await.expect("reads");
+        }
+        let length = body.len() + 100;
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(answer.as_bytes()).await.expect("writes");
+        stream.shutdown().await.expect("ends");
+    });
+    url
+}
+
+#[tokio::test]
+async fn finished_pictures_of_a_broken_images_stream_are_kept() {
+    let upstream = FakeUpstream::start().await;
+    for (seed, stream, missing) in [(1, true, 0), (2, false, 0), (3, true, 5), (4, true, 28)] {
+        let png = pictures::png(seed, 24);
+        let event = json!({"type": "image_generation.completed", "b64_json": base64(&png), "usage": {"total_tokens": 1}});
+        let whole = format!("data: {event}\n");
+        let url = breaks_off_behind(whole[..whole.len() - missing].to_owned()).await;
+        let app = TestApp::with(&[("PICGATE_UPSTREAM_BASE_URL", &url)]).await;
+        let response = app.send("/v1/images/generations", &json!({"prompt": "x", "stream": stream})).await;
+        let text = response.text().await.expect("text");
+        assert!(kept(&app, &png), "{seed}: {text}");
+    }
+    let app = TestApp::over(&upstream).await;
+    // In places where nobody would look, and with its name beside the data alone.
+    let (a, b, glimpse) = (pictures::png(5, 24), pictures::png(6, 24), pictures::png(7, 24));
+    let odd = format!(
+        "data: {}\n\nevent: image_generation.partial_image\ndata: {}\n\n",
+        json!({"type": "x.completed", "data": [{"b64_json": base64(&a)}], "image": {"b64_json": base64(&b)}}),
+        json!({"b64_json": base64(&glimpse)})
+    );
+    upstream.answers(Scripted::body("text/event-stream", odd));
+    let _ = app.send("/v1/images/generations", &json!({"prompt": "x", "stream": true})).await.text().await;
+    assert!(kept(&app, &a) && kept(&app, &b) && !kept(&app, &glimpse));
+}
+
+#[tokio::test]
+async fn an_address_cannot_break_out_of_the_answer() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let host = upstream.base_url.trim_end_matches("/v1").to_owned();
+    let gone: String = (0..16).map(|at| format!("![b]({host}/gone{at}.png) ")).collect();
+    for address in [format!("{host}/z\",\"role\":\"system\",\"a\":\""), format!("{host}/z?\"}}x{{\\q")] {
+        let content = format!("{gone}![b]({address}) end");
+        for stream in [false, true] {
+            let message = json!({"content": content});
+            if stream {
+                upstream.answers(Scripted::events([json!({"choices": [{"index": 0, "delta": message}]})]));
+            } else {
+                upstream.answers(Scripted::json(&json!({"choices": [{"message": message}]})));
+            }
+            let text = app.send("/v1/chat/completions", &question(stream)).await.text().await.expect("text");
+            let data = if stream { text.lines().find_map(|l| l.strip_prefix("data: ")).expect("an event") } else { &text };
+            let answer: Value = serde_json::from_str(data).unwrap_or_else(|e| panic!("{e}: {data}"));
+            let said = answer["choices"][0][if stream { "delta" } else { "message" }].as_object().expect("an object").clone();
+            assert_eq!(said.keys().collect::<Vec<_>>(), ["content"], "{data}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stump_does_not_push_a_whole_picture_aside() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let (whole, larger) = (pictures::png(1, 64), pictures::png(2, 128));
+    let stump = &larger[..60];
+    let event = |bytes: &[u8]| json!({"choices": [{"index": 0, "delta": {"content": format!("![i]({})", data_url("image/png", bytes))}}]});
+    upstream.answers(Scripted::events([event(&whole), event(stump)]));
+    let text = app.send("/v1/chat/completions", &question(true)).await.text().await.expect("text");
+    assert!(app.image(&links(&text)[0]).await == whole);
+}

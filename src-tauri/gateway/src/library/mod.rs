@@ -46,6 +46,8 @@ pub struct Saved {
     pub blob: Blob,
     /// From its header.
     pub size: Option<PixelSize>,
+    /// Whether the file ends as its format should.
+    pub complete: bool,
 }
 
 /// A handle; clones share everything.
@@ -114,7 +116,7 @@ impl Library {
         self.thumbnails.ask(sha256, media_type);
         let id = inserted.id();
         tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
-        Ok(Saved { id, blob, size })
+        Ok(Saved { id, blob, size, complete: received.complete })
     }
 
     /// Looks an image up, perhaps in memory: for its bytes, not for the state of its thumbnail.

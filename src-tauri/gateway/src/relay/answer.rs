@@ -8,6 +8,7 @@ use crate::{
     model::{Origin, PixelSize},
     rewrite::{
         expand::{Piece, expand},
+        json::quote,
         present::drafts,
         scan::Nonce,
     },
@@ -33,8 +34,17 @@ pub enum Outcome {
     Inline(Received),
     /// Not received, damaged, or no picture.
     Lost,
-    /// Not downloaded: the upstream's own address is handed over.
+    /// Not downloaded: the upstream's own address is handed over, escaped for a JSON string.
     Address(String),
+}
+
+impl Outcome {
+    /// An address as it may stand in a JSON string: whatever the upstream wrote, it does not break out.
+    fn address(url: &str, upstream: &dyn Upstream) -> Self {
+        let whole = upstream.base().and_then(|base| base.join(url).ok()).map_or_else(|| url.to_owned(), String::from);
+        let quoted = quote(&whole);
+        Self::Address(quoted[1..quoted.len() - 1].to_owned())
+    }
 }
 
 /// Saves the pictures of one answer.
@@ -99,7 +109,7 @@ impl Keeper {
         self.fetches += 1;
         if self.fetches > FETCHES_MAX {
             tracing::warn!("the answer names too many pictures; the client gets the address of this one");
-            let outcome = if upstream.may_send_to(&url) { Outcome::Address(url) } else { Outcome::Lost };
+            let outcome = if upstream.may_send_to(&url) { Outcome::address(&url, upstream) } else { Outcome::Lost };
             self.outcomes.insert(index, outcome);
             return;
         }
@@ -111,7 +121,7 @@ impl Keeper {
             }
             Err(Undownloaded::Failed(why)) => {
                 tracing::warn!(why, "a picture could not be downloaded; the client gets its address");
-                Outcome::Address(upstream.base().and_then(|base| base.join(&url).ok()).map_or(url, String::from))
+                Outcome::address(&url, upstream)
             }
         };
         self.outcomes.insert(index, outcome);
@@ -123,7 +133,8 @@ impl Keeper {
             .outcomes
             .iter()
             .filter_map(|(index, outcome)| match outcome {
-                Outcome::Saved(saved) => Some((*index, saved.size?)),
+                // A stump has a size too.
+                Outcome::Saved(saved) if saved.complete => Some((*index, saved.size?)),
                 _ => None,
             })
             .collect();

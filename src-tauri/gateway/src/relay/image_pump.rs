@@ -66,10 +66,8 @@ impl ImagePump {
                 break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
             }
         };
-        if failure.is_none() {
-            let rest = self.machine.finish();
-            self.perform(rest).await;
-        }
+        let rest = self.machine.finish();
+        self.perform(rest).await;
         let (lost, kept) = (self.keeper.lost(), self.keeper.received());
         if let Some(error) = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept))) {
             tracing::warn!(%error, saved = kept, "the upstream's stream was not whole");

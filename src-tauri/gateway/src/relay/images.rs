@@ -291,6 +291,7 @@ impl Relay {
         let own = scanned.intake.references().len();
         let mut values = Vec::with_capacity(items.len());
         for (at, (item, revised)) in items.into_iter().enumerate() {
+            let revised = revised.map(|text| scanned.readable(&text));
             let key = if asked.base64 { "b64_json" } else { "url" };
             values.push(match item {
                 Item::Image(index) => {

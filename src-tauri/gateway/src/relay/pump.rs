@@ -105,6 +105,8 @@ impl Pump {
         self.perform(rest).await;
         self.release().await;
         self.flush().await;
+        let cut = || UpstreamError::new(Class::Connection, "the upstream's stream ended in the middle of an event");
+        let failure = failure.or_else(|| self.machine.was_cut().then(cut));
         self.end(failure).await;
     }
 

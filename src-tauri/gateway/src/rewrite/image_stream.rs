@@ -54,6 +54,10 @@ pub struct ImageStream {
     hand_over: HandOver,
     references: Vec<Reference>,
     lines: Vec<Vec<u8>>,
+    /// Images of the present event whose base64 has ended.
+    whole: Vec<usize>,
+    /// The upstream's body is over.
+    over: bool,
     steps: Vec<ImageStep>,
 }
 
@@ -68,6 +72,8 @@ impl ImageStream {
             hand_over,
             references: Vec::new(),
             lines: Vec::new(),
+            whole: Vec::new(),
+            over: false,
             steps: Vec::new(),
         }
     }
@@ -90,6 +96,7 @@ impl ImageStream {
 
     /// The upstream's body is over.
     pub fn finish(&mut self) -> Vec<ImageStep> {
+        self.over = true;
         let mut sse = std::mem::take(&mut self.sse);
         sse.finish(&mut |frame| {
             // What cannot be taken any more is dropped with the stream.
@@ -122,6 +129,10 @@ impl ImageStream {
                     close_open(event.index, &mut decoder, &mut rest);
                     self.absorb(rest);
                 }
+                BlobStep::Close(Ending::Whole) => {
+                    self.whole.push(event.index);
+                    self.steps.push(ImageStep::Blob(event));
+                }
                 BlobStep::Open(reference) => {
                     self.references.push(reference);
                     self.steps.push(ImageStep::Blob(event));
@@ -133,8 +144,14 @@ impl ImageStream {
 
     fn end_event(&mut self) {
         let mut events = Vec::new();
+        // A string that has not ended was cut off, and the image in it.
+        let cut_off = self.scanner.is_in_string();
+        let before = self.whole.len();
         let skeleton = self.scanner.finish(&mut events);
         self.absorb(events);
+        if cut_off {
+            self.whole.truncate(before);
+        }
         let lines = std::mem::take(&mut self.lines);
         match skeleton.trim_ascii() {
             b"" if lines.is_empty() => {}
@@ -142,20 +159,30 @@ impl ImageStream {
             b"" => self.steps.push(ImageStep::Send(write_event(&lines, &[]))),
             _ => self.event(&lines, skeleton),
         }
+        self.whole.clear();
     }
 
     fn event(&mut self, lines: &[Vec<u8>], skeleton: Vec<u8>) {
-        let Ok(document) = Document::parse(skeleton.clone(), self.depth) else {
-            return self.steps.push(ImageStep::Send(write_event(lines, &skeleton)));
+        let Ok(document) = Document::parse_lenient(skeleton.clone(), self.depth) else {
+            // Cut off behind a picture: that one is whole. A glimpse is none.
+            if memchr::memmem::find(&skeleton, b"partial_image").is_none() {
+                self.steps.extend(self.whole.iter().map(|index| ImageStep::Finished { index: *index, revised_prompt: None }));
+            }
+            if !self.over {
+                self.steps.push(ImageStep::Send(write_event(lines, &skeleton)));
+            }
+            return;
         };
         let root = document.root();
-        let kind = document.string_at(root, "type").unwrap_or_default().into_owned();
+        let named = lines.iter().find_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("event:"));
+        let kind = document.string_at(root, "type").map_or_else(|| named.unwrap_or_default().trim().to_owned(), |t| t.into_owned());
         // `partial_succeeded` is one finished image; `partial_image` is a glimpse.
         let is_partial = kind.ends_with(".partial_image");
         let known = Known { nonce: self.nonce, references: &self.references };
         let in_field = ["b64_json", "url"].iter().find_map(|key| known.image(&document.string_at(root, key)?));
         let url = document.string_at(root, "url").filter(|u| !u.is_empty() && !u.starts_with("data:")).map(|u| u.into_owned());
         let revised_prompt = document.string_at(root, "revised_prompt").map(|t| t.into_owned());
+        let revised_prompt = revised_prompt.filter(|text| !text.contains(&self.nonce.prefix()));
         let index = match (in_field, url) {
             (Some(index), _) => Some(index),
             (None, Some(url)) if !is_partial => {
@@ -166,6 +193,9 @@ impl ImageStream {
             }
             _ => None,
         };
+        // Wherever else they stand, finished pictures are finished pictures.
+        let elsewhere = self.whole.iter().filter(|other| !is_partial && Some(**other) != index);
+        self.steps.extend(elsewhere.map(|index| ImageStep::Finished { index: *index, revised_prompt: None }));
         let mut edits = Edits::default();
         if let Some(index) = index.filter(|_| !is_partial) {
             self.steps.push(ImageStep::Finished { index, revised_prompt });

@@ -61,11 +61,13 @@ impl Presenter {
         self.held.push_str(text);
         self.drop_closer(false);
         if self.after == After::Nothing {
-            while let Some((start, end, shown)) = remote_image(&self.held) {
-                push_text(out, &self.held[..start]);
+            let mut done = 0;
+            while let Some((start, end, shown)) = remote_image(&self.held[done..]) {
+                push_text(out, &self.held[done..done + start]);
                 out.push(shown);
-                self.held.drain(..end);
+                done += end;
             }
+            self.held.drain(..done);
             let keep = opener_start(&self.held);
             push_text(out, self.held.drain(..keep).as_str());
         }
@@ -182,9 +184,9 @@ fn may_be_address(text: &str) -> bool {
 /// The first `![…](http…)` in `text` that is no link of ours: where it begins and ends, and what it is.
 fn remote_image(text: &str) -> Option<(usize, usize, Shown)> {
     for (start, _) in text.match_indices("![") {
-        let middle = text[start..].find("](").map(|at| start + at)?;
+        let Some(middle) = links::head(&text[start..], DRESS_MAX).find("](").map(|at| start + at) else { continue };
         let alt = &text[start + 2..middle];
-        let rest = &text[middle + 2..];
+        let rest = links::head(&text[middle + 2..], ADDRESS_MAX + DRESS_MAX);
         let Some(close) = rest.find(')') else { continue };
         let inner = rest[..close].trim_matches([' ', '<', '>']);
         let url = inner.split([' ', '>']).next().unwrap_or_default();
@@ -261,6 +263,18 @@ mod tests {
             for step in [1, 2, 3, 100] {
                 assert_eq!(present(text, step), shown, "{text:?} in steps of {step}");
             }
+        }
+    }
+
+    #[test]
+    fn text_that_was_made_to_take_long_does_not() {
+        for piece in ["![a](http://", "![](http://h/x ", "![", "](", "![a](http://h/x.png)"] {
+            let text = piece.repeat(6_000_000 / piece.len());
+            let (began, mut out) = (std::time::Instant::now(), Vec::new());
+            let mut presenter = Presenter::default();
+            presenter.text(&text, &mut out);
+            presenter.finish(&mut out);
+            assert!(began.elapsed().as_secs() < 30, "{piece} took {:?}", began.elapsed());
         }
     }
 

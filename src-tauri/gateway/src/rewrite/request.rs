@@ -242,7 +242,8 @@ impl Shaper<'_> {
     fn text_without_images(&self, text: &str) -> (String, Vec<usize>) {
         let (mut text, ids) = without_links(text, &|id| self.ours(id));
         let mut numbers = self.numbers(&ids);
-        for (span, url) in links::external(&text).into_iter().rev() {
+        let external = if self.wanted.external.is_empty() { Vec::new() } else { links::external(&text) };
+        for (span, url) in external.into_iter().rev() {
             if let Some(index) = self.wanted.external.get(&url) {
                 text.replace_range(span, "");
                 numbers.push(*index);

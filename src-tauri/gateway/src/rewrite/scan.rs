@@ -225,6 +225,11 @@ impl Scanner {
         std::mem::take(&mut self.out.skeleton)
     }
 
+    /// Whether a string has begun and not ended.
+    pub fn is_in_string(&self) -> bool {
+        self.string.is_some()
+    }
+
     /// Whether the JSON has begun and not ended.
     pub fn is_inside(&self) -> bool {
         self.string.is_some() || !self.frames.is_empty()

@@ -87,6 +87,10 @@ pub struct ChatStream {
     done: bool,
     /// The upstream's body is over: an event that is no JSON was cut off.
     over: bool,
+    /// It ended in the middle of an event.
+    cut: bool,
+    /// Images that began in the present event.
+    came: Vec<usize>,
     /// Whether image bytes were in the present event.
     took_bytes: bool,
     /// Images in the present event's text for the client.
@@ -115,6 +119,8 @@ impl ChatStream {
             head: None,
             done: false,
             over: false,
+            cut: false,
+            came: Vec::new(),
             took_bytes: false,
             shown: Vec::new(),
             speaks: false,
@@ -175,11 +181,15 @@ impl ChatStream {
     }
 
     fn absorb(&mut self, events: Vec<BlobEvent>) {
-        for event in events {
+        for mut event in events {
+            if self.cut && matches!(event.what, BlobStep::Close(Ending::Whole)) {
+                event.what = BlobStep::Close(Ending::Torn);
+            }
             match event.what {
                 BlobStep::Open(reference) => {
                     self.references.push(reference);
                     if reference.form != Form::Verbatim {
+                        self.came.push(event.index);
                         self.open.insert(event.index);
                     }
                 }
@@ -223,6 +233,7 @@ impl ChatStream {
             _ => self.event(&lines, skeleton),
         }
         self.close_suspended();
+        self.came.clear();
         self.took_bytes = false;
     }
 
@@ -233,9 +244,9 @@ impl ChatStream {
     }
 
     fn event(&mut self, lines: &[Vec<u8>], skeleton: Vec<u8>) {
-        let document = match Document::parse(skeleton.clone(), self.depth) {
+        let document = match Document::parse_lenient(skeleton.clone(), self.depth) {
             Ok(document) => document,
-            Err(_) if self.over => return,
+            Err(_) if self.over => return self.cut_event(),
             Err(_) => return self.send(lines, &skeleton, true),
         };
         self.remember_head(&document);
@@ -252,6 +263,25 @@ impl ChatStream {
             let text = document.edited(edits);
             self.send(lines, &text, ends);
         }
+    }
+
+    /// The stream is over in the middle of an event. Images in it that are whole are shown.
+    fn cut_event(&mut self) {
+        self.cut = true;
+        let whole: Vec<Shown> = std::mem::take(&mut self.came)
+            .into_iter()
+            .filter(|index| !self.open.contains(index))
+            .map(|index| Shown::Image { index, alt: "image".into() })
+            .collect();
+        if !whole.is_empty() {
+            let text = self.show((0, 0), Vec::new(), whole, true);
+            self.send_own(0, 0, &text);
+        }
+    }
+
+    /// Whether the stream ended in the middle of an event.
+    pub fn was_cut(&self) -> bool {
+        self.cut
     }
 
     fn remember_head(&mut self, document: &Document) {
@@ -396,10 +426,7 @@ impl ChatStream {
             if text.is_empty() {
                 continue;
             }
-            let head = self.head.as_deref().unwrap_or(r#""object":"chat.completion.chunk""#);
-            let (key, text) = (RUNNING[field], quote(&text));
-            let event = format!(r#"{{{head},"choices":[{{"index":{choice},"delta":{{"{key}":{text}}},"finish_reason":null}}]}}"#);
-            self.send(&[], event.as_bytes(), false);
+            self.send_own(choice, field, &text);
         }
     }
 }
@@ -407,6 +434,16 @@ impl ChatStream {
 /// A top-level value that is repeated in every event of our own.
 pub(super) fn short<'a>(document: &'a Document, key: &str) -> &'a str {
     document.root().get(key).map(|n| document.raw(n)).filter(|raw| raw.len() <= ID_MAX).unwrap_or("null")
+}
+
+impl ChatStream {
+    /// An event that the upstream did not send.
+    fn send_own(&mut self, choice: usize, field: usize, text: &str) {
+        let head = self.head.as_deref().unwrap_or(r#""object":"chat.completion.chunk""#);
+        let (key, text) = (RUNNING[field], quote(text));
+        let event = format!(r#"{{{head},"choices":[{{"index":{choice},"delta":{{"{key}":{text}}},"finish_reason":null}}]}}"#);
+        self.send(&[], event.as_bytes(), false);
+    }
 }
 
 fn has_ended(choice: &Node) -> bool {

@@ -126,7 +126,7 @@ impl OpenAi {
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let is_stream = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
         let body = response.bytes_stream().map(|chunk| chunk.map_err(|e| UpstreamError::from_client(&e)));
-        if is_stream || content_type.to_ascii_lowercase().contains("json") {
+        if is_stream {
             return Ok(Answer { is_stream, body: body.boxed() });
         }
         let (is_stream, body) = look(body).await;
@@ -153,7 +153,9 @@ where
 {
     let first = body.next().await;
     let begins_like_events = match &first {
-        Some(Ok(chunk)) => ["data:", "event:", ": "].iter().any(|start| chunk.trim_ascii_start().starts_with(start.as_bytes())),
+        Some(Ok(chunk)) => ["data:", "event:", ": "]
+            .iter()
+            .any(|start| chunk.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(chunk).trim_ascii_start().starts_with(start.as_bytes())),
         _ => false,
     };
     (begins_like_events, stream::iter(first).chain(body).boxed())
