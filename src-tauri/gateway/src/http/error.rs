@@ -111,7 +111,7 @@ impl From<UpstreamError> for ApiError {
             Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Class::Timeout => StatusCode::GATEWAY_TIMEOUT,
             // Not 401: the client's own key was right.
-            Class::Auth | Class::NoImage | Class::Server | Class::Connection | Class::BadAnswer => StatusCode::BAD_GATEWAY,
+            Class::Auth | Class::Server | Class::Connection | Class::BadAnswer => StatusCode::BAD_GATEWAY,
         };
         tracing::warn!(class = error.class.code(), upstream_status = error.status, upstream_code = error.code, message = %error, "the upstream failed");
         let kind = if status.is_server_error() { "upstream_error" } else { "invalid_request_error" };

@@ -1,8 +1,11 @@
 //! How the program is: for containers, scripts and people.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
+    time::Instant,
 };
 
 use axum::{
@@ -13,7 +16,6 @@ use axum::{
 };
 use serde_json::json;
 
-use super::Started;
 use crate::jobs::MissingImages;
 
 /// Where in its life the program is.
@@ -32,12 +34,12 @@ pub enum Phase {
 pub struct Health {
     phase: AtomicU8,
     missing: AtomicUsize,
-    started: Started,
+    started: Instant,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { phase: AtomicU8::new(Phase::Starting as u8), missing: AtomicUsize::new(0), started: Started::now() }
+        Self { phase: AtomicU8::new(Phase::Starting as u8), missing: AtomicUsize::new(0), started: Instant::now() }
     }
 }
 

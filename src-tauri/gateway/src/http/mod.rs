@@ -9,7 +9,7 @@ mod health;
 mod media;
 mod openai;
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{Router, extract::FromRef, middleware, routing::get};
 use ipnet::IpNet;
@@ -49,9 +49,6 @@ impl Origins {
         self.trusted_proxies.iter().any(|network| network.contains(&peer.to_canonical()))
     }
 }
-
-/// When the program started; part of [`Health`].
-pub type Started = Instant;
 
 /// All routes.
 pub fn router(app: App) -> Router {

@@ -110,14 +110,3 @@ pub fn touch(transaction: &Transaction<'_>, id: ImageId, at: Millis) -> rusqlite
         .execute(params![id.as_bytes(), at])?;
     Ok(())
 }
-
-/// How many images there are.
-pub fn count(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.prepare_cached("select count(*) from images")?.query_row([], |row| row.get::<_, i64>(0)).map(|n| n as u64)
-}
-
-/// The newest images, at most `limit`.
-pub fn newest(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<ImageId>> {
-    let mut statement = connection.prepare_cached("select id from images order by created_at desc, seq desc limit ?1")?;
-    statement.query_map([limit as i64], |row| id(row, 0))?.collect()
-}

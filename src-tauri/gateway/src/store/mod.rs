@@ -15,10 +15,10 @@ pub use blobs::{mark_missing, mark_present, pending_thumbnails, present_digests,
 pub use db::{Db, DbError, is_python};
 pub use files::{Blob, BlobReader, Files};
 pub use folder::{Folder, FolderError, Layout};
-pub use images::{Inserted, adopt, count, find, insert, newest, touch};
+pub use images::{Inserted, adopt, find, insert, touch};
 pub use meta::{meta, set_meta};
 pub use part::{IMAGE_MAX, Part, PartError, Received, Verbatim};
 pub use secrets::{Secrets, SecretsError, SecretsFile};
-pub use settings::{load as load_settings, save as save_setting};
+pub use settings::load as load_settings;
 
 pub use upstreams::{UpstreamRow, list as list_upstreams};

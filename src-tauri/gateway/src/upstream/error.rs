@@ -17,8 +17,6 @@ pub enum Class {
     BlockedInput,
     /// The picture was drawn and withheld.
     BlockedOutput,
-    /// The upstream answered without a picture.
-    NoImage,
     /// The upstream does not take a parameter.
     BadParameter,
     /// The upstream does not take so much.
@@ -42,7 +40,6 @@ impl Class {
             Self::Balance => "insufficient_balance",
             Self::Auth => "upstream_auth",
             Self::BlockedInput | Self::BlockedOutput => "content_blocked",
-            Self::NoImage => "no_image",
             Self::BadParameter => "bad_parameter",
             Self::TooLarge => "too_large",
             Self::Timeout => "upstream_timeout",
