@@ -179,7 +179,7 @@ async fn refusals_of_the_upstream_keep_their_meaning_and_lose_their_secrets() {
         (
             Scripted::json(&json!({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}))
                 .status(429)
-                .header("retry-after", "17"),
+                .header("retry-after", "47"),
             429,
             "rate_limited",
             "slow down",

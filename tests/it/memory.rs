@@ -42,8 +42,13 @@ async fn eight_large_pictures_at_once_take_little_memory() {
 async fn a_long_history_takes_little_memory() {
     let upstream = FakeUpstream::start().await;
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let process =
-        Process::start(dir.path(), &[("PICGATE_UPSTREAM_BASE_URL", upstream.base_url.as_str()), ("PICGATE_GATEWAY_KEY", "pg-test-key")]);
+    let variables = [
+        ("PICGATE_UPSTREAM_BASE_URL", upstream.base_url.as_str()),
+        ("PICGATE_GATEWAY_KEY", "pg-test-key"),
+        ("PICGATE_HISTORY_IMAGES", "20"),
+        ("PICGATE_HISTORY_MB", "200"),
+    ];
+    let process = Process::start(dir.path(), &variables);
     let http = crate::support::client();
     let send = |path: &str, body: serde_json::Value| {
         let request = http.post(format!("{}{path}", process.url)).bearer_auth("pg-test-key").json(&body);

@@ -6,18 +6,19 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("rewrite", &["model"]),
     ("store", &["model"]),
     ("config", &["model", "store"]),
     ("settings", &["config", "model"]),
+    ("activity", &["model", "store"]),
     ("upstream", &["model", "store"]),
     ("library", &["model", "rewrite", "store"]),
     ("jobs", &["library", "model", "store"]),
-    ("relay", &["library", "model", "rewrite", "settings", "store", "upstream"]),
+    ("relay", &["activity", "library", "model", "rewrite", "settings", "store", "upstream"]),
     ("http", &["jobs", "library", "model", "relay", "settings", "upstream"]),
-    ("server", &["config", "http", "jobs", "library", "model", "relay", "settings", "store", "upstream"]),
+    ("server", &["activity", "config", "http", "jobs", "library", "model", "relay", "settings", "store", "upstream"]),
     ("cli", &["config", "server", "store"]),
 ];
 

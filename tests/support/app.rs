@@ -34,18 +34,23 @@ impl TestApp {
         Self::with(&[]).await
     }
 
-    /// With `upstream`, asked for the model `up-model`.
+    /// With `upstream`, asked for the model `up-model`. Nothing is shown while it draws, so that answers are exact.
     pub async fn over(upstream: &FakeUpstream) -> Self {
         Self::over_model(upstream, "up-model").await
     }
 
     pub async fn over_model(upstream: &FakeUpstream, model: &str) -> Self {
-        Self::with(&[
+        Self::over_with(upstream, model, &[("PICGATE_PROGRESS_STYLE", "quiet")]).await
+    }
+
+    /// With `upstream` and further variables.
+    pub async fn over_with(upstream: &FakeUpstream, model: &str, variables: &[(&str, &str)]) -> Self {
+        let fixed = [
             ("PICGATE_UPSTREAM_BASE_URL", upstream.base_url.as_str()),
             ("PICGATE_UPSTREAM_API_KEY", "sk-upstream-secret-0123456789"),
             ("PICGATE_UPSTREAM_MODEL", model),
-        ])
-        .await
+        ];
+        Self::with(&[&fixed, variables].concat()).await
     }
 
     pub async fn with(variables: &[(&str, &str)]) -> Self {

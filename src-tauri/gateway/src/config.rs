@@ -2,6 +2,7 @@
 //! variable and the remedy. Knows no running program.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     net::IpAddr,
     path::{Path, PathBuf},
@@ -10,13 +11,10 @@ use std::{
 use ipnet::IpNet;
 use url::Url;
 
-use crate::model::Secret;
+use crate::model::{Dialect, SETTINGS, Secret};
 
 /// The port that the Python program used and every tutorial names.
 pub const DEFAULT_PORT: u16 = 5643;
-
-/// The model name that clients see unless another is set.
-pub const DEFAULT_GATEWAY_MODEL: &str = "picgate";
 
 /// The upstream that is meant when only a key is given.
 const DEFAULT_UPSTREAM_URL: &str = "https://api.openai.com/v1";
@@ -46,6 +44,8 @@ pub enum UpstreamChoice {
         api_key: Secret,
         /// The model that is asked for.
         model: String,
+        /// Which part of the API it has; `None` to find out.
+        dialect: Option<Dialect>,
     },
 }
 
@@ -64,16 +64,12 @@ pub struct Config {
     pub images_dir: Option<PathBuf>,
     /// The key for clients, if it is not the one that was generated.
     pub gateway_key: Option<Secret>,
-    /// The model name for clients.
-    pub gateway_model: Option<String>,
-    /// What links begin with, without a slash at the end.
-    pub public_base_url: Option<String>,
+    /// Settings that are fixed from outside, by their keys, checked.
+    pub fixed: BTreeMap<&'static str, String>,
     /// The upstream, if it is fixed.
     pub upstream: Option<UpstreamChoice>,
     /// Proxies whose `X-Forwarded-*` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether images of other servers that users name are fetched.
-    pub fetch_external_images: bool,
     /// Whether names that resolve to 198.18.0.0/15 are fetched: Clash and sing-box give such addresses to all names.
     pub allow_fake_ip_names: bool,
     /// What is logged, such as `info` or `picgate_gateway=debug`.
@@ -178,20 +174,17 @@ impl Config {
             "use sqlite:///relative/path.db or sqlite:////absolute/path.db, or leave it away",
             parse_database_url,
         );
-        let public_base_url =
-            reader.parsed("PICGATE_PUBLIC_BASE_URL", "write what links shall begin with, such as https://img.example.com", check_base_url);
+        let fixed = fixed_settings(&mut reader);
         let trusted_proxies = reader
             .parsed("PICGATE_TRUSTED_PROXIES", "list addresses or networks with commas, such as 127.0.0.1,172.16.0.0/12", parse_networks)
             .unwrap_or_default();
-        let mut switch = |name| reader.parsed(name, "use true or false", parse_switch).unwrap_or(false);
-        let (fetch_external_images, allow_fake_ip_names) = (switch("PICGATE_FETCH_EXTERNAL_IMAGES"), switch("PICGATE_ALLOW_FAKE_IP_NAMES"));
+        let allow_fake_ip_names = reader.parsed("PICGATE_ALLOW_FAKE_IP_NAMES", "use true or false", parse_switch).unwrap_or(false);
         let images_dir = reader.text("IMAGES_DIR").map(PathBuf::from);
         let gateway_key =
             reader.parsed("PICGATE_GATEWAY_KEY", "choose at least 8 characters without spaces, or leave it away to have one made", |t| {
                 let fits = t.len() >= 8 && t.bytes().all(|b| b.is_ascii_graphic());
                 if fits { Ok(Secret::new(t)) } else { Err("is too short or holds characters that cannot stand in a header".into()) }
             });
-        let gateway_model = reader.text("PICGATE_GATEWAY_MODEL");
         let upstream = upstream(&mut reader);
         let log = reader.parsed(
             "PICGATE_LOG",
@@ -228,11 +221,9 @@ impl Config {
             database,
             images_dir,
             gateway_key,
-            gateway_model,
-            public_base_url,
+            fixed,
             upstream,
             trusted_proxies,
-            fetch_external_images,
             allow_fake_ip_names,
             log,
             notes,
@@ -257,15 +248,14 @@ fn parse_database_url(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn check_base_url(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|_| format!("'{text}' is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err("does not begin with http:// or https:// and a host".into());
+fn fixed_settings(reader: &mut Reader<'_>) -> BTreeMap<&'static str, String> {
+    let mut fixed = BTreeMap::new();
+    for setting in SETTINGS {
+        if let Some(value) = reader.parsed(&setting.variable(), &setting.remedy(), |text| setting.check(text)) {
+            fixed.insert(setting.key, value);
+        }
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err("must be a plain address without '?', '#' or '@'".into());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    fixed
 }
 
 fn check_log(text: &str) -> Result<String, String> {
@@ -303,6 +293,12 @@ fn upstream(reader: &mut Reader<'_>) -> Option<UpstreamChoice> {
     });
     let api_key = reader.text("PICGATE_UPSTREAM_API_KEY");
     let model = reader.text("PICGATE_UPSTREAM_MODEL");
+    let dialect = reader.parsed("PICGATE_UPSTREAM_DIALECT", "use auto, chat or images", |text| match text {
+        "auto" => Ok(None),
+        "chat" => Ok(Some(Dialect::Chat)),
+        "images" => Ok(Some(Dialect::Images)),
+        other => Err(format!("'{other}' is not known")),
+    });
     match kind.as_deref() {
         Some("demo") => Some(UpstreamChoice::Demo),
         Some("gemini") => {
@@ -326,6 +322,7 @@ fn upstream(reader: &mut Reader<'_>) -> Option<UpstreamChoice> {
                 base_url: base_url.or_else(|| Url::parse(DEFAULT_UPSTREAM_URL).ok())?,
                 api_key: Secret::new(api_key.unwrap_or_default()),
                 model: model.unwrap_or_else(|| DEFAULT_UPSTREAM_MODEL.into()),
+                dialect: dialect.flatten(),
             })
         }
         Some(other) => {
@@ -372,8 +369,8 @@ mod tests {
             "PORT",
             "DATABASE_URL",
             "PICGATE_PUBLIC_BASE_URL",
-            "PICGATE_TRUSTED_PROXIES",
             "PICGATE_FETCH_EXTERNAL_IMAGES",
+            "PICGATE_TRUSTED_PROXIES",
             "PICGATE_GATEWAY_KEY",
             "PICGATE_UPSTREAM_KIND",
             "PICGATE_LOG",

@@ -5,6 +5,7 @@
 //! Follow a request from [`http`] through [`relay`] to the upstream ([`upstream`]) and back; [`rewrite`] takes bodies
 //! apart and puts them together, [`library`] keeps the pictures. ARCHITECTURE.md has the whole picture.
 
+pub mod activity;
 pub mod cli;
 pub mod config;
 pub mod http;

@@ -20,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
+    activity::{self, Activity},
     config::{Config, UpstreamChoice},
     http::{self, App, Health, Origins, Peer, Phase},
     jobs,
@@ -29,7 +30,7 @@ use crate::{
     settings::{LiveSettings, Settings},
     store::{self, Db, DbError, Files, Folder, FolderError, Layout, Secrets, SecretsError, SecretsFile},
     upstream::{
-        Demo, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError,
+        Demo, Learnt, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError,
         fetch::{Fetcher, Limits, Policy},
     },
 };
@@ -154,10 +155,13 @@ impl Gateway {
         let settings = LiveSettings::new(Settings::resolve(config, &table, secrets.gateway_key.clone()));
         let routes = routes(config, &db, &secrets).await?;
         let (jobs, loops, connections) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
-        let relay = Relay::new(library.clone(), routes, settings.clone(), jobs.clone(), external);
+        let learnt = Learnt::load(&db).await?;
+        let (activity, records) = Activity::new();
+        let relay = Relay::new(library.clone(), routes, learnt, settings.clone(), activity, jobs.clone(), external);
         let health = Arc::new(Health::default());
         let (accepting, background) = (CancellationToken::new(), CancellationToken::new());
         loops.spawn(jobs::write_access_times(library.clone(), background.clone()));
+        loops.spawn(activity::write(db.clone(), records, background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
         loops.spawn(jobs::tidy_quarantine(library.clone(), background.clone()));
         loops.spawn(jobs::make_thumbnails(thumbnails, db.clone(), orders, background.clone()));
@@ -265,9 +269,15 @@ async fn routes(config: &Config, db: &Db, secrets: &Secrets) -> Result<Routes, S
     };
     match &config.upstream {
         Some(UpstreamChoice::Demo) => upstreams.push(Arc::new(Demo::default())),
-        Some(UpstreamChoice::OpenAi { base_url, api_key, model }) => {
+        Some(UpstreamChoice::OpenAi { base_url, api_key, model, dialect }) => {
             let name = base_url.host_str().unwrap_or("upstream").to_owned();
-            let config = OpenAiConfig { name: name.clone(), base_url: base_url.clone(), api_key: api_key.clone(), model: model.clone() };
+            let config = OpenAiConfig {
+                name: name.clone(),
+                base_url: base_url.clone(),
+                api_key: api_key.clone(),
+                model: model.clone(),
+                dialect: *dialect,
+            };
             upstreams.push(provider(&name, config)?);
         }
         None => {}
@@ -282,7 +292,7 @@ async fn routes(config: &Config, db: &Db, secrets: &Secrets) -> Result<Routes, S
             continue;
         };
         let api_key = secrets.upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""));
-        let config = OpenAiConfig { name: row.name.clone(), base_url, api_key, model: row.model };
+        let config = OpenAiConfig { name: row.name.clone(), base_url, api_key, model: row.model, dialect: None };
         upstreams.push(provider(&row.name, config)?);
     }
     let mut upstreams = upstreams.into_iter();

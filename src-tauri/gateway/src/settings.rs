@@ -5,9 +5,42 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 
 use crate::{
-    config::{Config, DEFAULT_GATEWAY_MODEL},
-    model::Secret,
+    config::Config,
+    model::{Aliases, Secret, Setting},
 };
+
+/// How waiting looks in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgressStyle {
+    /// As text of the answer.
+    Content,
+    /// As the model's thoughts.
+    Reasoning,
+    /// Comments alone, which nobody sees.
+    Quiet,
+}
+
+/// In which language people are told things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// By the script of what they wrote.
+    Auto,
+    /// Chinese.
+    Zh,
+    /// English.
+    En,
+}
+
+/// What the Images API answers with if the client does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImagesResponse {
+    /// Base64 for clients that are known to want it, else links.
+    Auto,
+    /// Base64.
+    Base64,
+    /// Links.
+    Link,
+}
 
 /// One consistent view.
 #[derive(Clone, Debug)]
@@ -22,6 +55,28 @@ pub struct Settings {
     pub keep_uploads: bool,
     /// Whether images of other servers that users name are fetched and sent as images.
     pub fetch_external_images: bool,
+    /// How waiting looks.
+    pub progress: ProgressStyle,
+    /// In which language.
+    pub speech: Speech,
+    /// Words that tell of a drawing, one a line; `None` for the built-in list.
+    pub intent_words: Option<String>,
+    /// The upstream's text model for the client's background tasks.
+    pub task_model: Option<String>,
+    /// How long the upstream's quota runs, in words.
+    pub quota_window: Option<String>,
+    /// Whether whole answers of JSON begin with white space while they are waited for.
+    pub json_keep_alive: bool,
+    /// Whether whole chat answers have a list of parts as content.
+    pub content_array: bool,
+    /// What the Images API answers with if the client does not say.
+    pub images_response: ImagesResponse,
+    /// Images of a conversation that are sent along, the latest ones.
+    pub history_images: usize,
+    /// Bytes of images that are sent along.
+    pub history_bytes: u64,
+    /// Further model names with presets.
+    pub aliases: Arc<Aliases>,
 }
 
 /// The present settings; clones see changes.
@@ -31,13 +86,52 @@ pub struct LiveSettings(Arc<ArcSwap<Settings>>);
 impl Settings {
     /// What environment and flags fix, then what the table says, then defaults.
     pub fn resolve(config: &Config, table: &BTreeMap<String, String>, generated_key: Secret) -> Self {
-        let stored = |key: &str| table.get(key).filter(|v| !v.is_empty()).cloned();
+        let value = |key: &str| {
+            let Some(setting) = Setting::find(key) else { return String::new() };
+            if let Some(fixed) = config.fixed.get(key) {
+                return fixed.clone();
+            }
+            match table.get(key).map(|stored| setting.check(stored)) {
+                Some(Ok(stored)) => stored,
+                Some(Err(problem)) => {
+                    tracing::warn!(key, problem, "this setting cannot be used; the default holds");
+                    setting.default.to_owned()
+                }
+                None => setting.default.to_owned(),
+            }
+        };
+        let given = |key: &str| Some(value(key)).filter(|v| !v.is_empty());
+        let is_on = |key: &str| value(key) == "true";
+        let number = |key: &str| value(key).parse::<u32>().unwrap_or(1);
         Self {
             gateway_key: config.gateway_key.clone().unwrap_or(generated_key),
-            gateway_model: config.gateway_model.clone().or_else(|| stored("gateway_model")).unwrap_or_else(|| DEFAULT_GATEWAY_MODEL.into()),
-            public_base_url: config.public_base_url.clone().or_else(|| stored("public_base_url")),
-            keep_uploads: stored("keep_uploads").is_none_or(|v| v != "false"),
-            fetch_external_images: config.fetch_external_images || stored("fetch_external_images").is_some_and(|v| v == "true"),
+            gateway_model: value("gateway_model"),
+            public_base_url: given("public_base_url"),
+            keep_uploads: is_on("keep_uploads"),
+            fetch_external_images: is_on("fetch_external_images"),
+            progress: match value("progress_style").as_str() {
+                "reasoning" => ProgressStyle::Reasoning,
+                "quiet" => ProgressStyle::Quiet,
+                _ => ProgressStyle::Content,
+            },
+            speech: match value("language").as_str() {
+                "zh" => Speech::Zh,
+                "en" => Speech::En,
+                _ => Speech::Auto,
+            },
+            intent_words: given("intent_words"),
+            task_model: given("task_model"),
+            quota_window: given("quota_window"),
+            json_keep_alive: is_on("json_keep_alive"),
+            content_array: is_on("content_array"),
+            images_response: match value("images_response").as_str() {
+                "b64_json" => ImagesResponse::Base64,
+                "url" => ImagesResponse::Link,
+                _ => ImagesResponse::Auto,
+            },
+            history_images: number("history_images") as usize,
+            history_bytes: u64::from(number("history_mb")) * 1024 * 1024,
+            aliases: Arc::new(Aliases::parse(&value("model_aliases")).unwrap_or_default()),
         }
     }
 }

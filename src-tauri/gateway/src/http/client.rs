@@ -10,9 +10,12 @@ use axum::{
 use super::{App, Origins};
 use crate::{
     model::browser_can_open,
-    relay::{Client, LinkBase},
+    relay::{Client, KEY_MAX, LinkBase},
     settings::Settings,
 };
+
+/// Longest name of a task, in bytes.
+const TASK_MAX: usize = 64;
 
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +28,15 @@ impl FromRequestParts<App> for Client {
         let peer = parts.extensions.get::<Peer>().copied();
         let settings = app.settings.snapshot();
         let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        Ok(Self { links: link_base(&parts.headers, peer, &app.origins, &settings), prefers_base64: agent.contains("aiohttp") })
+        let text = |name: &str, most: usize| {
+            parts.headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim).filter(|v| v.len() <= most).map(str::to_owned)
+        };
+        Ok(Self {
+            links: link_base(&parts.headers, peer, &app.origins, &settings),
+            prefers_base64: agent.contains("aiohttp"),
+            task: text("x-openwebui-task", TASK_MAX),
+            idempotency_key: text("idempotency-key", KEY_MAX).filter(|key| !key.is_empty()),
+        })
     }
 }
 
@@ -90,13 +101,10 @@ mod tests {
             headers.insert(*name, value.parse().expect("a header"));
         }
         let origins = Origins { port: 5643, trusted_proxies: vec!["10.1.0.0/16".parse().expect("a network")] };
-        let settings = Settings {
-            gateway_key: Secret::new("k"),
-            gateway_model: "m".into(),
-            public_base_url: public.map(Into::into),
-            keep_uploads: true,
-            fetch_external_images: false,
-        };
+        let table = public.map(|url| ("public_base_url".to_owned(), url.to_owned())).into_iter().collect();
+        let flags = crate::config::Flags { data_dir: Some("/nowhere".into()), ..Default::default() };
+        let config = crate::config::Config::load(&flags, &|_| None).expect("loads");
+        let settings = Settings::resolve(&config, &table, Secret::new("k"));
         let link =
             link_base(&headers, Some(Peer(peer.parse().expect("an address"))), &origins, &settings).link(crate::model::ImageId::random());
         link.split("/images/").next().unwrap_or_default().to_owned()

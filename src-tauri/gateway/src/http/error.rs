@@ -30,13 +30,26 @@ pub struct ApiError {
     code: &'static str,
     param: Option<&'static str>,
     message: String,
+    /// The same in ASCII, if the message is not.
+    reason: Option<String>,
     retry_after: Option<Duration>,
+    /// Whether a client may send the request again by itself. OpenAI's SDKs do so twice unless told not to.
+    may_retry: bool,
 }
 
 impl ApiError {
     /// A failure with OpenAI's `invalid_request_error`.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind: "invalid_request_error", code, param: None, message: message.into(), retry_after: None }
+        Self {
+            status,
+            kind: "invalid_request_error",
+            code,
+            param: None,
+            message: message.into(),
+            reason: None,
+            retry_after: None,
+            may_retry: false,
+        }
     }
 
     /// Says when to come back.
@@ -61,13 +74,21 @@ impl IntoResponse for ApiError {
         let error = json!({"message": self.message, "type": self.kind, "code": self.code, "param": self.param});
         let mut response = (self.status, axum::Json(json!({ "error": error }))).into_response();
         // Obsolete line folding and the like must not get in: printable ASCII alone.
-        let reason: String =
-            self.message.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).take(REASON_MAX).collect();
+        let reason: String = self
+            .reason
+            .as_ref()
+            .unwrap_or(&self.message)
+            .chars()
+            .map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' })
+            .take(REASON_MAX)
+            .collect();
         let readable = reason.bytes().filter(|b| *b == b'?').count() * 4 < reason.len();
         let reason = if readable { reason } else { self.code.replace('_', " ") };
         if let Ok(reason) = ReasonPhrase::try_from(reason.into_bytes()) {
             response.extensions_mut().insert(reason);
         }
+        // OpenAI's SDKs read it (openai-python, _base_client.py): a second attempt would be paid for.
+        response.headers_mut().insert("x-should-retry", HeaderValue::from_static(if self.may_retry { "true" } else { "false" }));
         if let Some(after) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
@@ -80,34 +101,47 @@ impl IntoResponse for ApiError {
 
 impl From<RelayError> for ApiError {
     fn from(error: RelayError) -> Self {
-        let message = error.to_string();
-        let server = |status, code| Self::new(status, code, message.clone()).of_kind("server_error");
+        Self::from(&error)
+    }
+}
+
+impl From<&RelayError> for ApiError {
+    fn from(error: &RelayError) -> Self {
+        let of = |status| Self::new(status, error.code(), error.to_string()).of_kind(error.kind());
         match error {
-            RelayError::BadRequest { message, param, code } => Self { param, ..Self::new(StatusCode::BAD_REQUEST, code, message) },
-            RelayError::TooLarge(message) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message),
-            RelayError::CutOff => Self::new(StatusCode::BAD_REQUEST, "request_cut_off", message),
-            RelayError::Busy => server(StatusCode::TOO_MANY_REQUESTS, "too_many_requests").retry_after(BUSY_RETRY),
-            RelayError::Upstream(error) => error.into(),
-            RelayError::Library(error) => {
-                tracing::error!(%error, "an image could not be stored");
-                server(StatusCode::INSUFFICIENT_STORAGE, "storage_failed")
+            RelayError::BadRequest { param, code: "idempotency_key_reused", .. } => {
+                Self { param: *param, ..of(StatusCode::UNPROCESSABLE_ENTITY) }
             }
-            RelayError::Db(error) => {
-                tracing::error!(%error, "the database failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "database_failed", "the database failed; the log has the reason")
-                    .of_kind("server_error")
+            RelayError::BadRequest { param, .. } => Self { param: *param, ..of(StatusCode::BAD_REQUEST) },
+            RelayError::TooLarge(_) => of(StatusCode::PAYLOAD_TOO_LARGE),
+            RelayError::CutOff => of(StatusCode::BAD_REQUEST),
+            RelayError::Busy => Self { may_retry: true, ..of(StatusCode::TOO_MANY_REQUESTS).retry_after(BUSY_RETRY) },
+            RelayError::Upstream(upstream) => Self::of_upstream(upstream, error.to_string()),
+            RelayError::Told { error, message, reason } => {
+                Self { reason: Some(reason.clone()), ..Self::of_upstream(error, message.clone()) }
             }
-            RelayError::Panicked => server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
+            RelayError::Joined(error) => Self::from(&**error),
+            RelayError::Library(cause) => {
+                tracing::error!(%cause, "an image could not be stored");
+                of(StatusCode::INSUFFICIENT_STORAGE)
+            }
+            RelayError::Db(cause) => {
+                tracing::error!(%cause, "the database failed");
+                Self { message: "the database failed; the log has the reason".into(), ..of(StatusCode::INTERNAL_SERVER_ERROR) }
+            }
+            RelayError::Panicked => of(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
 }
 
-impl From<UpstreamError> for ApiError {
-    fn from(error: UpstreamError) -> Self {
+impl ApiError {
+    fn of_upstream(error: &UpstreamError, message: String) -> Self {
         let status = match error.class {
             Class::QuotaExhausted | Class::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Class::Balance => StatusCode::PAYMENT_REQUIRED,
             Class::BlockedInput | Class::BlockedOutput | Class::BadParameter => StatusCode::BAD_REQUEST,
+            // Not 5xx: clients that try again by themselves would pay again.
+            Class::NoImage => StatusCode::UNPROCESSABLE_ENTITY,
             Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Class::Timeout => StatusCode::GATEWAY_TIMEOUT,
             // Not 401: the client's own key was right.
@@ -116,11 +150,8 @@ impl From<UpstreamError> for ApiError {
         tracing::warn!(class = error.class.code(), upstream_status = error.status, upstream_code = error.code, message = %error, "the upstream failed");
         let kind = if status.is_server_error() { "upstream_error" } else { "invalid_request_error" };
         let kind = if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_error" } else { kind };
-        let message = match error.class {
-            Class::Auth => format!("the upstream refuses PicGate's API key; check the upstream's settings ({})", error.message),
-            _ => error.message,
-        };
-        Self { retry_after: error.retry_after, ..Self::new(status, error.class.code(), message).of_kind(kind) }
+        let may_retry = error.not_started && matches!(error.class, Class::RateLimited | Class::Connection);
+        Self { retry_after: error.retry_after, may_retry, ..Self::new(status, error.class.code(), message).of_kind(kind) }
     }
 }
 

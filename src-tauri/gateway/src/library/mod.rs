@@ -5,12 +5,14 @@ mod access;
 mod intake;
 mod outgoing;
 mod reconcile;
+mod reduced;
 pub mod thumbnail;
 mod thumbnails;
 
 use std::{sync::Arc, time::Instant};
 
 use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
 
 use crate::{
     model::{BlobRecord, ImageId, ImageRecord, NewImage, Origin, PixelSize, Thumbnail, now},
@@ -57,6 +59,7 @@ pub struct Library {
     files: Files,
     thumbnails: Thumbnails,
     access: Arc<AccessLog>,
+    reducing: Arc<Semaphore>,
     /// Images that were looked up lately; what is in them never changes but the thumbnail's state.
     known: Arc<Cache<ImageId, ImageRecord>>,
 }
@@ -64,7 +67,14 @@ pub struct Library {
 impl Library {
     /// A library over an opened store.
     pub fn new(db: Db, files: Files, thumbnails: Thumbnails) -> Self {
-        Self { db, files, thumbnails, access: Arc::default(), known: Arc::new(Cache::new(KNOWN_MAX)) }
+        Self {
+            db,
+            files,
+            thumbnails,
+            access: Arc::default(),
+            reducing: Arc::new(Semaphore::new(reduced::AT_ONCE)),
+            known: Arc::new(Cache::new(KNOWN_MAX)),
+        }
     }
 
     /// Where bytes lie.

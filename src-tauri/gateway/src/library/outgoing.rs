@@ -40,6 +40,25 @@ impl Assembled {
         Self::new(vec![Piece::Text(text.into())])
     }
 
+    /// Bytes of text alone.
+    pub fn text_len(&self) -> usize {
+        self.pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }).sum()
+    }
+
+    /// The bytes, if they are text alone.
+    ///
+    /// # Errors
+    /// Itself, if there is a blob in it.
+    pub fn into_text(mut self) -> Result<Vec<u8>, Self> {
+        if self.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_))) {
+            return Err(self);
+        }
+        if let [Piece::Text(text)] = &mut self.pieces[..] {
+            return Ok(std::mem::take(text));
+        }
+        Ok(self.pieces.into_iter().flat_map(|piece| if let Piece::Text(text) = piece { text } else { Vec::new() }).collect())
+    }
+
     /// Bytes in all.
     pub fn len(&self) -> u64 {
         self.len

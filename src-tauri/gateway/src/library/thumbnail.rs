@@ -89,6 +89,15 @@ impl ThumbnailError {
 /// # Errors
 /// See [`ThumbnailError`].
 pub fn make(path: &Path, media: MediaType) -> Result<Vec<u8>, ThumbnailError> {
+    make_within(path, media, LONG_EDGE)
+}
+
+/// The same with another long edge, in pixels. The larger it is, the more memory it takes: 12 bytes for each pixel of
+/// `edge`².
+///
+/// # Errors
+/// See [`ThumbnailError`].
+pub fn make_within(path: &Path, media: MediaType, edge: u32) -> Result<Vec<u8>, ThumbnailError> {
     // Decoders are third-party code fed with hostile bytes; everything they touch is dropped with the closure.
     catch_unwind(AssertUnwindSafe(|| {
         let file = match media {
@@ -97,13 +106,13 @@ pub fn make(path: &Path, media: MediaType) -> Result<Vec<u8>, ThumbnailError> {
         };
         check("bytes", file.metadata()?.len(), FILE_MAX)?;
         let (raster, orientation) = match media {
-            MediaType::Png => png_rows::decode(file)?,
-            MediaType::Jpeg => jpeg::decode(file)?,
-            MediaType::Gif => frames::gif(file)?,
-            MediaType::Webp => frames::webp(file)?,
+            MediaType::Png => png_rows::decode(file, edge)?,
+            MediaType::Jpeg => jpeg::decode(file, edge)?,
+            MediaType::Gif => frames::gif(file, edge)?,
+            MediaType::Webp => frames::webp(file, edge)?,
             MediaType::Avif | MediaType::Heic => return Err(ThumbnailError::Unsupported),
         };
-        encode(shrink(raster)?, orientation)
+        encode(shrink(raster, edge)?, orientation)
     }))
     .unwrap_or(Err(ThumbnailError::Panicked))
 }
@@ -122,22 +131,22 @@ fn check_canvas(width: u32, height: u32, pixels_max: u64) -> Result<(), Thumbnai
     check("pixels", u64::from(width) * u64::from(height), pixels_max)
 }
 
-/// Size of the thumbnail of a `width` × `height` picture: same shape, long edge at most [`LONG_EDGE`], at least 1 px.
-fn target(width: u32, height: u32) -> (u32, u32) {
+/// Size of the preview of a `width` × `height` picture: same shape, long edge at most `most`, at least 1 px.
+fn target(width: u32, height: u32, most: u32) -> (u32, u32) {
     let long = width.max(height);
-    if long <= LONG_EDGE {
+    if long <= most {
         return (width, height);
     }
     let scale = |edge: u32| {
-        let rounded = (u64::from(edge) * u64::from(LONG_EDGE) + u64::from(long) / 2) / u64::from(long);
-        u32::try_from(rounded).unwrap_or(LONG_EDGE).clamp(1, LONG_EDGE)
+        let rounded = (u64::from(edge) * u64::from(most) + u64::from(long) / 2) / u64::from(long);
+        u32::try_from(rounded).unwrap_or(most).clamp(1, most)
     };
     (scale(width), scale(height))
 }
 
 /// Brings a decoded (perhaps already reduced) picture to its final size, with SIMD where the CPU has it.
-fn shrink(raster: Raster) -> Result<DynamicImage, ThumbnailError> {
-    let (width, height) = target(raster.full_width, raster.full_height);
+fn shrink(raster: Raster, edge: u32) -> Result<DynamicImage, ThumbnailError> {
+    let (width, height) = target(raster.full_width, raster.full_height, edge);
     let pixels = if (width, height) == (raster.width, raster.height) {
         raster.pixels
     } else {

@@ -1,20 +1,30 @@
 //! Plain types that every layer speaks: what an image is, and nothing about where it lies or how it travels.
 
+mod activity;
+mod alias;
 mod clock;
+mod dialect;
 mod digest;
+mod drawing;
 mod host;
 mod id;
 mod image;
 mod media;
 mod secret;
+mod setting;
 
+pub use activity::{ActivityRecord, Kind};
+pub use alias::{Aliases, DEFAULT_ALIASES};
 pub use clock::now;
+pub use dialect::Dialect;
 pub use digest::Sha256;
+pub use drawing::{Format, Resolution, Wishes};
 pub use host::browser_can_open;
 pub use id::ImageId;
 pub use image::{BlobRecord, ImageRecord, NewImage, Origin, Source, Thumbnail};
 pub use media::{Completeness, MediaType, PixelSize};
 pub use secret::Secret;
+pub use setting::{SETTINGS, Setting, Shape};
 
 /// A blob that can stand in a body: how long it is without looking.
 pub trait Measured {

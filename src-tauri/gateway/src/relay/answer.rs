@@ -1,11 +1,14 @@
 //! Pictures of an answer on their way into the library, and what stands for each in what the client gets.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Instant,
+};
 
 use super::{LinkBase, RelayError, receive::data_url};
 use crate::{
     library::{Intake, Library, Saved, Taken},
-    model::{Origin, PixelSize},
+    model::{ImageId, Origin, PixelSize},
     rewrite::{
         expand::{Piece, expand},
         json::quote,
@@ -66,6 +69,11 @@ impl Keeper {
     /// For one answer.
     pub fn new(library: Library, origin: Origin, links: LinkBase) -> Self {
         Self { library, origin, links, started: Instant::now(), outcomes: HashMap::new(), fetches: 0 }
+    }
+
+    /// For another answer to the same request.
+    pub fn anew(&self) -> Self {
+        Self::new(self.library.clone(), self.origin.clone(), self.links.clone())
     }
 
     /// Saves what has been received as number `index`.
@@ -156,6 +164,20 @@ impl Keeper {
                 Ok(())
             }
         }
+    }
+
+    /// The images that are in the library.
+    pub fn ids(&self) -> BTreeSet<ImageId> {
+        self.outcomes.values().filter_map(|o| if let Outcome::Saved(saved) = o { Some(saved.id) } else { None }).collect()
+    }
+
+    /// Numbers of the pictures that are worth showing, in order: received, and no drafts.
+    pub fn results(&self) -> Vec<usize> {
+        let drafts = self.drafts();
+        let mut results: Vec<usize> = self.outcomes.iter().filter(|(_, o)| !matches!(o, Outcome::Lost)).map(|(index, _)| *index).collect();
+        results.retain(|index| !drafts.contains(index));
+        results.sort_unstable();
+        results
     }
 
     /// How many pictures got to safety or to the client.

@@ -1,9 +1,10 @@
 //! What a client of the Images API asked for, read from the fields of JSON or of a form.
 
-use super::{Client, RelayError, chat::check_model};
+use super::{Client, RelayError, conversation::check_model};
 use crate::{
-    model::{ImageId, Origin, Source},
+    model::{ImageId, Origin, Source, Wishes},
     rewrite::json::quote,
+    settings::{ImagesResponse, Settings},
     store::Blob,
     upstream::{Brief, Upstream},
 };
@@ -29,6 +30,11 @@ pub struct Asked {
     pub partial_images: u32,
     /// Everything else, a JSON object.
     pub parameters: String,
+    /// What flags in the prompt and the model's alias say; goes before what the fields say, for clients send those
+    /// whether the user chose them or not.
+    wishes: Wishes,
+    /// The prompt without its flags, if it had some: JSON.
+    bare_prompt: Option<String>,
 }
 
 impl Asked {
@@ -36,7 +42,7 @@ impl Asked {
     ///
     /// # Errors
     /// [`RelayError::BadRequest`] that names the field.
-    pub fn read(fields: &[(String, String)], client: &Client) -> Result<Self, RelayError> {
+    pub fn read(fields: &[(String, String)], client: &Client, settings: &Settings) -> Result<Self, RelayError> {
         let raw = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| *v != "null");
         let text = |name: &'static str| match raw(name) {
             None => Ok(None),
@@ -46,6 +52,12 @@ impl Asked {
             },
         };
         let prompt = text("prompt")?.ok_or_else(|| RelayError::bad(Some("prompt"), "'prompt' is missing"))?;
+        let (bare, flags) = Wishes::take_from(&prompt);
+        let bare_prompt = (!flags.is_empty()).then(|| quote(&bare));
+        let prompt = if flags.is_empty() { prompt } else { bare };
+        if prompt.is_empty() {
+            return Err(RelayError::bad(Some("prompt"), "'prompt' holds nothing but flags"));
+        }
         let count = match raw("n") {
             None => 1,
             Some(raw) => raw
@@ -60,6 +72,7 @@ impl Asked {
             Some("b64_json") => true,
             Some("url") => false,
             Some(_) => return Err(RelayError::bad(Some("response_format"), "'response_format' must be 'url' or 'b64_json'")),
+            None if settings.images_response != ImagesResponse::Auto => settings.images_response == ImagesResponse::Base64,
             None => client.prefers_base64 || model.as_deref().is_some_and(|m| m.to_ascii_lowercase().starts_with("gpt-image")),
         };
         let stream = match raw("stream") {
@@ -78,6 +91,9 @@ impl Asked {
         let parameters: Vec<String> =
             fields.iter().filter(|(n, _)| !known.contains(&n.as_str())).map(|(n, v)| format!("{}:{v}", quote(n))).collect();
         let parameters = format!("{{{}}}", parameters.join(","));
+        let preset = model.as_deref().and_then(|name| settings.aliases.wishes(name)).cloned().unwrap_or_default();
+        let wishes = flags.or(preset);
+        let count = wishes.count.unwrap_or(count);
         Ok(Self {
             prompt,
             model,
@@ -88,7 +104,28 @@ impl Asked {
             stream,
             partial_images,
             parameters,
+            wishes,
+            bare_prompt,
         })
+    }
+
+    /// What is wished of the drawing, from wherever it was said.
+    pub fn wishes(&self) -> Wishes {
+        self.wishes.clone().or(self.size.as_deref().map(Wishes::from_size).unwrap_or_default())
+    }
+
+    /// Fields that are otherwise for `model` than the client sent them: names and JSON.
+    pub fn overrides(&self, model: &str) -> Vec<(&'static str, String)> {
+        let wishes = &self.wishes;
+        let set = [
+            ("prompt", self.bare_prompt.clone()),
+            ("size", wishes.size_for(model).map(|size| quote(&size))),
+            ("n", wishes.count.map(|count| count.to_string())),
+            ("quality", wishes.quality_for(model).map(|quality| quote(&quality))),
+            ("seed", wishes.seed.map(|seed| seed.to_string())),
+            ("output_format", wishes.format.map(|format| quote(format.as_str()))),
+        ];
+        set.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
     /// The same for an upstream that draws by itself.
@@ -96,9 +133,9 @@ impl Asked {
         Brief {
             prompt: self.prompt.clone(),
             inputs,
-            size: self.size.clone(),
+            size: self.wishes.size_for("demo").or_else(|| self.size.clone()),
             count: self.count,
-            output_format: self.output_format.clone(),
+            output_format: self.wishes.format.map(|format| format.as_str().to_owned()).or_else(|| self.output_format.clone()),
             partial_images: self.partial_images,
         }
     }

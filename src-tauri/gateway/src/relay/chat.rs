@@ -1,48 +1,34 @@
 //! Chat completions: the conversation goes to the upstream with real image bytes, the answer comes back with links.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     Client, Relay, RelayError, Reply,
-    answer::{ANSWER_MAX, Keeper, fetch_picture},
+    answer::{ANSWER_MAX, Keeper},
+    attempt::lacks_endpoint,
+    conversation::{Pictures, Question},
+    delivery::{Head, Output, Reading},
     images::REQUEST_MAX,
-    pump::{Pump, ToClient},
+    intent::Intent,
+    note::Note,
+    pump::Pump,
     receive::{Scanned, Sender, nonce, scan},
+    waiting::{Mode, Waiting},
 };
 use crate::{
-    library::{Assembled, Intake, Taken},
-    model::{ImageId, Origin, Source},
+    library::Assembled,
+    model::Dialect,
     rewrite::{
         completion::{from_completion, to_completion},
-        json::{Document, Kind},
-        request, response,
+        json::Document,
+        response,
         scan::ScanLimits,
-        stream::ChatStream,
     },
-    store::Blob,
-    upstream::{Answer, Brief, Call, Class, Endpoint, Payload, Upstream, UpstreamError, refusal_in, takes_tools},
+    settings::Settings,
+    upstream::{Answer, Class, Quirk, Upstream, UpstreamError, ended_in_silence, refusal_in},
 };
-
-/// Longest name of a model, in bytes.
-const MODEL_MAX: usize = 256;
-
-/// Pictures of other servers that are fetched for one request.
-const EXTERNAL_MAX: usize = 8;
-
-/// Members of a request that models which draw do not take.
-const TOOLS: [&str; 5] = ["tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"];
-
-/// What is asked of the upstream, and what is known of it.
-struct Prepared {
-    call: Call,
-    origin: Origin,
-    model: Option<String>,
-    /// More than one choice was asked for.
-    several: bool,
-}
 
 impl Relay {
     /// Answers `POST /v1/chat/completions`.
@@ -50,156 +36,212 @@ impl Relay {
     /// # Errors
     /// [`RelayError`], as long as nothing has been answered.
     pub async fn chat<E: Send>(&self, body: impl Stream<Item = Result<Bytes, E>> + Send, client: Client) -> Result<Reply, RelayError> {
+        let began = Instant::now();
         let permit = self.permit()?;
         let scanned = scan(body, self.library.files(), REQUEST_MAX, Sender::Client).await?;
-        let prepared = self.prepare(&scanned).await?;
-        drop(scanned);
+        if let Some(task) = super::background::recognise(&scanned.document, client.task.as_deref()) {
+            return self.background(task, scanned, began).await;
+        }
+        let settings = self.settings.snapshot();
+        let question = Question::read(scanned, &settings, &*self.upstream(), began)?;
+        let claim = question.claim(&client);
         let relay = self.clone();
-        self.detached(async move {
-            let reply = relay.dispatch(prepared, client, permit).await;
-            if let Err(error) = &reply {
-                tracing::debug!(%error, "no answer");
-            }
-            reply
-        })
-        .await
+        self.once("chat", claim, move |out| relay.chat_job(question, settings, client, out, permit)).await
     }
 
-    async fn prepare(&self, scanned: &Scanned) -> Result<Prepared, RelayError> {
-        let document = &scanned.document;
-        let read = request::read_chat(document, scanned.known())?;
-        scanned.check_received()?;
-        for index in &read.sent {
-            check_picture(scanned.intake.get(*index), "messages")?;
-        }
-        let (upstream, settings) = (self.upstream(), self.settings.snapshot());
-        let first = scanned.intake.references().len();
-        let mut numbers: HashMap<ImageId, usize> = HashMap::new();
-        let mut linked: Vec<(Blob, &'static str)> = Vec::new();
-        let mut made_from = Vec::new();
-        for id in read.linked {
-            // An id that is not in the library is somebody else's link: it stays as it is.
-            let Some((record, blob)) = self.library.open(id).await? else { continue };
-            if !blob.exists() {
-                tracing::warn!(image = %id, "an image of the conversation is not on disk; its link goes as text");
-                continue;
+    async fn chat_job(
+        self,
+        question: Question,
+        settings: std::sync::Arc<Settings>,
+        client: Client,
+        out: Output,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(), RelayError> {
+        let mut note = question.note();
+        let upstream = self.upstream();
+        let pictures = self.pictures(&question, &settings, &mut note).await?;
+        let mode = match (question.stream, settings.json_keep_alive) {
+            (true, _) => Mode::Chat,
+            (false, true) => Mode::LateJson,
+            (false, false) => Mode::Silent,
+        };
+        let mut waiting = Waiting::new(mode, question.manner(&settings, &client, &pictures.shown), out.clone(), question.began);
+        let mut keeper = Keeper::new(self.library.clone(), question.origin(&pictures, &*upstream), client.links.clone());
+        let mut job = ChatJob { relay: &self, question: &question, pictures: &pictures, settings: &settings, upstream };
+        let result = Box::pin(job.answer(&mut keeper, &mut waiting, &mut note)).await;
+        let result = result.map_err(|error| waiting.told(error));
+        let streamed = waiting.failure();
+        let outcome = result.as_ref().map(|_| ()).and_then(|()| streamed.as_ref().map_or(Ok(()), Err));
+        note.finish(&self.activity, Some(&out), keeper.ids(), outcome);
+        let ms = question.began.elapsed().as_millis() as u64;
+        tracing::info!(images = keeper.received(), ms, client_gone = out.is_alone(), "chat answered");
+        drop(permit);
+        match result {
+            Err(error) if out.is_decided() => {
+                waiting.fail(&error).await;
+                Ok(())
             }
-            numbers.insert(id, first + linked.len());
-            linked.push((blob, record.blob.media_type.mime()));
-            made_from.push(id);
+            other => other,
         }
-        let mut inputs: Vec<Blob> = linked.iter().map(|(blob, _)| blob.clone()).collect();
-        for received in read.sent.iter().filter_map(|index| scanned.intake.image(*index)) {
-            if settings.keep_uploads
-                && let Some(id) = self.keep_upload(received).await
-            {
-                made_from.push(id);
-            }
-            inputs.push(received.blob.clone());
+    }
+}
+
+/// A question on its way to an answer.
+pub(super) struct ChatJob<'a> {
+    pub(super) relay: &'a Relay,
+    pub(super) question: &'a Question,
+    pub(super) pictures: &'a Pictures,
+    pub(super) settings: &'a Settings,
+    pub(super) upstream: std::sync::Arc<dyn Upstream>,
+}
+
+impl ChatJob<'_> {
+    /// Asks the upstream in the dialect that it has, and writes the answer out.
+    async fn answer(&mut self, keeper: &mut Keeper, waiting: &mut Waiting, note: &mut Note) -> Result<(), RelayError> {
+        let upstream = self.upstream.clone();
+        let known = upstream.dialect().or_else(|| self.relay.learnt.of(&*upstream).dialect());
+        if known == Some(Dialect::Images) {
+            note.add("bridged", "images".into());
+            return self.by_images(keeper, waiting, note).await;
         }
-        let mut external: HashMap<String, usize> = HashMap::new();
-        if settings.fetch_external_images {
-            for url in read.external.into_iter().take(EXTERNAL_MAX) {
-                let Some(received) = self.fetch_external(&url).await else { continue };
-                if settings.keep_uploads
-                    && let Some(id) = self.keep_upload(&received).await
-                {
-                    made_from.push(id);
+        let make = |traits: &_| Ok(self.question.call(self.pictures, &*upstream, traits));
+        let answer = waiting.during(Box::pin(self.relay.attempt(&upstream, note, &make))).await;
+        match answer {
+            Ok(answer) => self.by_chat(answer, keeper, waiting).await,
+            Err(refusal) if known.is_none() && lacks_endpoint(&refusal) => {
+                note.add("bridged", "images".into());
+                match self.by_images(keeper, waiting, note).await {
+                    Ok(()) => {
+                        self.relay.learnt.learn(&*upstream, Quirk::ImagesOnly).await;
+                        Ok(())
+                    }
+                    // It has neither: most likely its base URL is wrong.
+                    Err(error) if lacks_endpoint(&error) || matches!(error, RelayError::BadRequest { .. }) => Err(refusal),
+                    Err(error) => Err(error),
                 }
-                external.insert(url, first + linked.len());
-                inputs.push(received.blob.clone());
-                linked.push((received.blob, received.media_type.mime()));
             }
+            Err(error) => Err(error),
         }
-        let without: &[&str] = if takes_tools(upstream.model()) { &[] } else { &TOOLS };
-        let wanted = request::Wanted { linked: &numbers, external: &external, model: Some(upstream.model()), without };
-        let text = request::chat(document, scanned.known(), &wanted);
-        let body = Assembled::new(scanned.assemble(&text, &linked));
-        let model = document.string_at(document.root(), "model").map(|m| m.into_owned()).filter(|m| !m.is_empty());
-        check_model(model.as_deref())?;
-        let stream = match document.root().get("stream").map(|n| &n.kind) {
-            None | Some(Kind::Null | Kind::Bool(false)) => false,
-            Some(Kind::Bool(true)) => true,
-            Some(_) => return Err(RelayError::bad(Some("stream"), "'stream' must be true or false")),
-        };
-        let source = if inputs.is_empty() { Source::Generated } else { Source::Edited };
-        let origin = Origin {
-            prompt: Some(read.prompt.clone()).filter(|p| !p.is_empty()),
-            model: model.clone(),
-            upstream: Some(upstream.name().to_owned()),
-            upstream_model: Some(upstream.model().to_owned()),
-            made_from,
-            ..Origin::bare(source)
-        };
-        let brief = Brief { prompt: read.prompt, inputs, count: 1, ..Brief::default() };
-        let call = Call { endpoint: Endpoint::Chat, payload: json_payload(body), stream, brief };
-        let model = model.or_else(|| Some(settings.gateway_model.clone()));
-        let several = document.root().get("n").is_some_and(|n| document.raw(n) != "1" && !n.is_null());
-        Ok(Prepared { call, origin, model, several })
     }
 
-    async fn dispatch(&self, prepared: Prepared, client: Client, permit: tokio::sync::OwnedSemaphorePermit) -> Result<Reply, RelayError> {
-        let Prepared { call, origin, model, several } = prepared;
-        let (wants_stream, upstream) = (call.stream, self.upstream());
-        let keeper = Keeper::new(self.library.clone(), origin, client.links);
-        let answer = upstream.send(call).await?;
-        if !answer.is_stream {
-            let reply = self.whole(answer, keeper, &*upstream, model, several, wants_stream).await;
-            drop(permit);
-            return reply;
+    async fn by_chat(&self, answer: Answer, keeper: &mut Keeper, waiting: &mut Waiting) -> Result<(), RelayError> {
+        let (question, upstream) = (self.question, self.upstream.clone());
+        let model = Some(question.model_name(self.settings));
+        if answer.is_stream && question.stream {
+            waiting.out().decide(Head::Events);
+            let nonce = nonce().ok_or(RelayError::Panicked)?;
+            // A failure has been told to the client already.
+            Box::pin(Pump::new(nonce, model, question.several, keeper, upstream, waiting).run(answer)).await;
+            return Ok(());
         }
-        let nonce = nonce().ok_or(RelayError::Panicked)?;
-        let (client, receiver) = ToClient::new();
-        let machine = ChatStream::new(nonce, ScanLimits::default(), model, several);
-        let pump = Pump::new(machine, Intake::new(self.library.files().clone()), nonce, keeper, upstream, client, several);
-        let run = async move {
-            pump.run(answer).await;
-            drop(permit);
+        let whole = self.relay.whole_chat(answer, keeper, &upstream, model, question.several);
+        let whole = waiting.during(Box::pin(whole)).await?;
+        if keeper.received() == 0
+            && let Some(error) = whole.silence
+            && (question.intent != Intent::Chat || error.class != Class::NoImage)
+        {
+            return Err(redacted(error, &*upstream).into());
+        }
+        let written = |text: &[u8]| match &whole.scanned {
+            Some(scanned) => Assembled::new(keeper.linked(text, scanned.nonce, &scanned.intake)),
+            None => Assembled::text(text),
         };
-        self.jobs.spawn(tracing::Instrument::in_current_span(run));
-        if wants_stream {
-            return Ok(Reply::Events(receiver));
+        if !question.stream {
+            let text = match &whole.scanned {
+                Some(scanned) if self.settings.content_array => {
+                    response::with_parts(&Document::parse(whole.text, ScanLimits::default().depth)?, scanned.nonce)
+                }
+                _ => whole.text,
+            };
+            return waiting.json(written(&text)).await;
         }
-        // Some relays stream whether they are asked to or not.
-        collect(receiver).await
+        let events = from_completion(&Document::parse(whole.text, ScanLimits::default().depth)?);
+        waiting.out().decide(Head::Events);
+        let before = if keeper.received() > 0 { waiting.before_picture() } else { waiting.before_text() };
+        waiting.out().send(before).await;
+        waiting.out().send_all(written(&events.says)).await;
+        let caption = waiting.at_end();
+        waiting.out().send(caption).await;
+        waiting.out().send_all(written(&events.ends)).await;
+        Ok(())
     }
+}
 
-    /// A whole answer of JSON, for either kind of request.
-    async fn whole(
+/// A whole chat answer, its pictures saved.
+pub(super) struct Whole {
+    /// What it was taken apart into; `None` if it came as a stream and was put together.
+    pub(super) scanned: Option<Scanned>,
+    /// The skeleton for the client.
+    pub(super) text: Vec<u8>,
+    /// Why it says nothing, if it does.
+    pub(super) silence: Option<UpstreamError>,
+}
+
+impl Relay {
+    /// Receives a chat answer whole, however it comes.
+    pub(super) async fn whole_chat(
         &self,
         answer: Answer,
-        mut keeper: Keeper,
-        upstream: &dyn Upstream,
+        keeper: &mut Keeper,
+        upstream: &std::sync::Arc<dyn Upstream>,
         model: Option<String>,
         several: bool,
-        wants_stream: bool,
-    ) -> Result<Reply, RelayError> {
-        let scanned = self.scan_answer(answer, &mut keeper).await?;
+    ) -> Result<Whole, RelayError> {
+        if answer.is_stream {
+            return self.collect(answer, keeper, upstream, model, several).await;
+        }
+        let scanned = self.scan_answer(answer, keeper).await?;
         for index in 0..scanned.intake.references().len() {
             keeper.keep(index, &scanned.intake, None).await;
         }
         // Beside pictures that are there an error is a remark.
         if let Some(error) = refusal(&scanned.document).filter(|_| keeper.received() == 0) {
-            return Err(redacted(error, upstream).into());
+            return Err(redacted(error, &**upstream).into());
         }
         keeper.check()?;
+        let silence = response::silence(&scanned.document, scanned.known());
+        let silence = silence.map(|reasons| ended_in_silence(&reasons.iter().map(String::as_str).collect::<Vec<_>>()));
         let without = if several { Vec::new() } else { keeper.drafts() };
         let mut remote = Vec::new();
         let mut text = response::chat(&scanned.document, scanned.known(), model.as_deref(), &without, &mut remote);
         for (at, url) in remote.into_iter().enumerate() {
-            keeper.fetch(scanned.intake.references().len() + at, url, upstream).await;
-        }
-        if wants_stream {
-            text = from_completion(&Document::parse(text, ScanLimits::default().depth)?);
+            keeper.fetch(scanned.intake.references().len() + at, url, &**upstream).await;
         }
         upstream.redact(&mut text);
-        let body = Assembled::new(keeper.linked(&text, scanned.nonce, &scanned.intake));
-        if !wants_stream {
-            return Ok(Reply::Json(body));
+        Ok(Whole { scanned: Some(scanned), text, silence })
+    }
+
+    /// The whole answer that a stream of events comes to: some relays stream whether they are asked to or not.
+    async fn collect(
+        &self,
+        answer: Answer,
+        keeper: &mut Keeper,
+        upstream: &std::sync::Arc<dyn Upstream>,
+        model: Option<String>,
+        several: bool,
+    ) -> Result<Whole, RelayError> {
+        let nonce = nonce().ok_or(RelayError::Panicked)?;
+        let out = Output::new(false);
+        let reading = out.reader().ok_or(RelayError::Panicked)?;
+        let mut waiting = Waiting::silent(out.clone());
+        let pump = async {
+            let failure = Pump::new(nonce, model, several, keeper, upstream.clone(), &mut waiting).run(answer).await;
+            out.end();
+            failure
+        };
+        let (failure, text) = tokio::join!(Box::pin(pump), gather(reading));
+        let text = text?;
+        let whole = to_completion(&text).map_err(|refusal| refusal_in(&refusal));
+        match (whole, failure) {
+            (Ok(text), None) => Ok(Whole { scanned: None, text, silence: None }),
+            // What was paid for is handed over, with what there is of the rest.
+            (Ok(text), Some(error)) if keeper.received() > 0 => {
+                tracing::warn!(%error, "the upstream's stream was not whole");
+                Ok(Whole { scanned: None, text, silence: None })
+            }
+            (_, Some(error)) | (Err(Some(error)), None) => Err(error.into()),
+            (Err(None), None) => Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer says nothing").into()),
         }
-        let (mut client, receiver) = ToClient::new();
-        self.jobs.spawn(async move { client.send_all(&body).await });
-        Ok(Reply::Events(receiver))
     }
 
     /// Takes an upstream's whole answer apart. If it breaks off, pictures that were complete are saved all the same.
@@ -216,63 +258,19 @@ impl Relay {
             }
         }
     }
-
-    /// A picture of another server that the user names. If it cannot be had, its address stays what it is: text.
-    async fn fetch_external(&self, url: &str) -> Option<crate::store::Received> {
-        match fetch_picture(self.external.guarded(url), &self.library).await {
-            Ok(received) => Some(received),
-            Err(error) => {
-                tracing::warn!(error, "a picture that the user names could not be fetched; its address goes as text");
-                None
-            }
-        }
-    }
-
-    /// Keeps a picture that the user sent. That this fails is no reason not to draw.
-    pub(super) async fn keep_upload(&self, received: &crate::store::Received) -> Option<ImageId> {
-        match self.library.save(received, Origin::bare(Source::Uploaded)).await {
-            Ok(saved) => Some(saved.id),
-            Err(error) => {
-                tracing::warn!(%error, "a picture that the user sent could not be kept");
-                None
-            }
-        }
-    }
 }
 
-/// The whole answer that a stream of events comes to.
-async fn collect(mut events: tokio::sync::mpsc::Receiver<Bytes>) -> Result<Reply, RelayError> {
+/// The text of a stream.
+async fn gather(mut reading: Reading) -> Result<Vec<u8>, RelayError> {
     let mut text = Vec::new();
-    while let Some(part) = events.recv().await {
+    while let Some(Ok(part)) = reading.next().await {
         text.extend_from_slice(&part);
         if text.len() > ScanLimits::default().skeleton {
             // The rest is saved all the same.
             return Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer is longer than can be put together").into());
         }
     }
-    let completion = to_completion(&text).map_err(|refusal| {
-        let unknown = || UpstreamError::new(Class::BadAnswer, "the upstream's answer says nothing");
-        refusal_in(&refusal).unwrap_or_else(unknown)
-    })?;
-    Ok(Reply::Json(Assembled::text(completion)))
-}
-
-/// A name is a name: nothing that would be set aside as if it were a file.
-pub(super) fn check_model(model: Option<&str>) -> Result<(), RelayError> {
-    match model {
-        Some(model) if model.len() > MODEL_MAX => Err(RelayError::bad(Some("model"), format!("'model' is longer than {MODEL_MAX} bytes"))),
-        _ => Ok(()),
-    }
-}
-
-/// A body of JSON that can be sent more than once.
-pub(super) fn json_payload(body: Assembled) -> Payload {
-    payload("application/json".into(), body)
-}
-
-/// A body that can be sent more than once.
-pub(super) fn payload(content_type: String, body: Assembled) -> Payload {
-    Payload { content_type, make: Box::new(move || http_body_util::BodyExt::boxed(body.body())) }
+    Ok(text)
 }
 
 /// What a broken answer is for the client. A failure that the upstream itself told of keeps its class.
@@ -285,17 +283,6 @@ pub(super) fn bad_answer(error: super::receive::ScanBodyError<UpstreamError>) ->
         }
         other => UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {other}")),
     })
-}
-
-/// Refuses what calls itself a picture and is none.
-pub(super) fn check_picture(taken: Option<&Taken>, param: &'static str) -> Result<(), RelayError> {
-    let bad = |message: &str, code| Err(RelayError::BadRequest { message: message.to_owned(), param: Some(param), code });
-    match taken {
-        Some(Taken::Refused(_)) => bad("a picture is of no supported type (png, jpeg, gif, webp, avif, heic)", "unsupported_image_type"),
-        Some(Taken::Torn(_)) => bad("a picture's base64 is damaged", "invalid_image"),
-        Some(Taken::Lost(error)) => Err(error.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Without our key in its words.

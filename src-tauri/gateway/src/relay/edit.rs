@@ -1,23 +1,25 @@
 //! An edit as it was sent and as it goes out: a form or JSON, whichever the other side takes.
 
 use super::{
-    RelayError,
-    chat::{json_payload, payload},
-    images::{OURS, takes_response_format},
+    Client, RelayError,
+    conversation::{json_payload, payload},
+    images::takes_response_format,
+    once::Claim,
     receive::data_url,
 };
 use crate::{
     library::Assembled,
-    model::{ImageId, MediaType},
+    model::{ImageId, MediaType, Sha256},
     rewrite::{expand::Piece, json::quote},
     store::Blob,
-    upstream::Payload,
+    upstream::{Brief, Call, Endpoint, Payload, Traits, Upstream},
 };
 
 /// A picture that an edit starts from.
 #[derive(Clone, Debug)]
 pub struct Input {
     pub(super) blob: Blob,
+    pub(super) sha256: Sha256,
     pub(super) media_type: MediaType,
     /// The image of ours that it is.
     pub(super) id: Option<ImageId>,
@@ -62,16 +64,50 @@ impl EditRequest {
         matches!(name, "image" | "mask" | "images") || name.starts_with("image[") || name.starts_with("images[")
     }
 
-    /// The body for an upstream, as a form or as JSON.
-    pub(super) fn payload(&self, model: &str, as_json: bool) -> Result<Payload, RelayError> {
-        let passed = self.fields.iter().filter(|(name, _)| name != "model" && !OURS.contains(&name.as_str()));
+    /// What makes the request the same as another one.
+    pub(super) fn claim(&self, client: &Client) -> Claim {
+        let pictures = self.images.iter().chain(&self.mask).map(|input| input.sha256.to_string()).collect::<Vec<_>>();
+        let mask = if self.mask.is_some() { "mask" } else { "" };
+        let fields = self.fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        Claim::new("edits", client, fields.chain([mask.as_bytes()]).chain(pictures.iter().map(|p| p.as_bytes())))
+    }
+
+    /// The bytes that it starts from.
+    pub(super) fn blobs(&self) -> Vec<Blob> {
+        self.images.iter().map(|input| input.blob.clone()).collect()
+    }
+
+    /// The call to an upstream that has the Images API.
+    ///
+    /// # Errors
+    /// [`RelayError`] if it cannot be written as the upstream takes it.
+    pub(super) fn call(&self, upstream: &dyn Upstream, traits: &Traits, stream: bool, brief: &Brief) -> Result<Call, RelayError> {
+        let model = upstream.model();
+        let ours = |name: &str| matches!(name, "model" | "response_format") || !stream && matches!(name, "stream" | "partial_images");
+        let passed = self.fields.iter().filter(|(name, _)| !ours(name) && !traits.refuses(name));
         let mut fields: Vec<(String, String)> = passed.cloned().collect();
         fields.insert(0, ("model".into(), quote(model)));
-        let wants_format = self.fields.iter().any(|(name, _)| name == "response_format") && takes_response_format(model);
-        if wants_format {
+        let wants_format = self.fields.iter().any(|(name, _)| name == "response_format");
+        if wants_format && takes_response_format(model) && !traits.refuses("response_format") {
             fields.push(("response_format".into(), "\"b64_json\"".into()));
         }
-        if as_json { Ok(self.as_json(&fields)) } else { self.as_form(&fields) }
+        let (endpoint, payload) = if self.images.is_empty() {
+            let members = fields.iter().map(|(name, value)| format!("{}:{value}", quote(name))).collect::<Vec<_>>().join(",");
+            (Endpoint::Generations, json_payload(Assembled::text(format!("{{{members}}}"))))
+        } else if traits.edits_as_json() {
+            (Endpoint::Edits, self.as_json(&fields))
+        } else {
+            (Endpoint::Edits, self.as_form(&fields)?)
+        };
+        Ok(Call { endpoint, payload, stream, brief: brief.clone() })
+    }
+
+    /// Sets a field.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        match self.fields.iter_mut().find(|(known, _)| known == name) {
+            Some((_, present)) => *present = value,
+            None => self.fields.push((name.to_owned(), value)),
+        }
     }
 
     fn as_json(&self, fields: &[(String, String)]) -> Payload {

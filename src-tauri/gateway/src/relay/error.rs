@@ -1,5 +1,7 @@
 //! Why a request was not answered with pictures.
 
+use std::sync::Arc;
+
 use crate::{
     library::LibraryError,
     rewrite::{json::JsonError, request::BadRequest, scan::ScanError},
@@ -32,6 +34,19 @@ pub enum RelayError {
     /// The upstream refused or failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The same, in words for the one who asked.
+    #[error("{message}")]
+    Told {
+        /// What happened.
+        error: Box<UpstreamError>,
+        /// In the user's language.
+        message: String,
+        /// In English, for where nothing but ASCII can stand.
+        reason: String,
+    },
+    /// Another request for the same failed, and so did this one.
+    #[error(transparent)]
+    Joined(Arc<RelayError>),
     /// A picture could not be kept.
     #[error(transparent)]
     Library(#[from] LibraryError),
@@ -47,6 +62,32 @@ impl RelayError {
     /// A request that cannot be used.
     pub fn bad(param: Option<&'static str>, message: impl Into<String>) -> Self {
         Self::BadRequest { message: message.into(), param, code: "invalid_request" }
+    }
+
+    /// The stable word for clients.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest { code, .. } => code,
+            Self::TooLarge(_) => "too_large",
+            Self::CutOff => "request_cut_off",
+            Self::Busy => "too_many_requests",
+            Self::Upstream(error) => error.class.code(),
+            Self::Told { error, .. } => error.class.code(),
+            Self::Joined(error) => error.code(),
+            Self::Library(_) => "storage_failed",
+            Self::Db(_) => "database_failed",
+            Self::Panicked => "internal_error",
+        }
+    }
+
+    /// OpenAI's `type`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BadRequest { .. } | Self::TooLarge(_) | Self::CutOff => "invalid_request_error",
+            Self::Upstream(_) | Self::Told { .. } => "upstream_error",
+            Self::Joined(error) => error.kind(),
+            Self::Busy | Self::Library(_) | Self::Db(_) | Self::Panicked => "server_error",
+        }
     }
 }
 

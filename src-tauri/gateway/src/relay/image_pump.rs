@@ -3,60 +3,59 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{
+    RelayError,
     answer::{Keeper, damaged},
-    images::picture,
-    pump::{KEEP_ALIVE, KEEP_ALIVE_COMMENT, Next, Reader, ToClient},
+    drawn::picture,
+    pump::{Next, Reader},
     receive::{STEP, data_url},
+    waiting::Waiting,
 };
 use crate::{
     library::{Assembled, Intake, Taken},
     rewrite::{
         expand::{Piece, expand},
         image_stream::{HandOver, ImageStep, ImageStream},
-        scan::{Nonce, ScanError},
-        sse::write_event,
+        scan::{Nonce, ScanError, ScanLimits},
     },
     upstream::{Answer, Class, Upstream, UpstreamError, refusal_in},
 };
 
 /// See the module.
-pub struct ImagePump {
+pub struct ImagePump<'a> {
     machine: ImageStream,
     intake: Intake,
     nonce: Nonce,
-    keeper: Keeper,
+    keeper: &'a mut Keeper,
     upstream: Arc<dyn Upstream>,
-    client: ToClient,
+    waiting: &'a mut Waiting,
     hand_over: HandOver,
     /// What the upstream said instead of a picture.
     refusal: Option<UpstreamError>,
 }
 
-impl ImagePump {
+impl<'a> ImagePump<'a> {
     /// For one answer.
-    pub fn new(
-        machine: ImageStream,
-        intake: Intake,
-        nonce: Nonce,
-        keeper: Keeper,
-        upstream: Arc<dyn Upstream>,
-        client: ToClient,
-        hand_over: HandOver,
-    ) -> Self {
-        Self { machine, intake, nonce, keeper, upstream, client, hand_over, refusal: None }
+    pub fn new(nonce: Nonce, hand_over: HandOver, keeper: &'a mut Keeper, upstream: Arc<dyn Upstream>, waiting: &'a mut Waiting) -> Self {
+        Self {
+            machine: ImageStream::new(nonce, ScanLimits::default(), hand_over),
+            intake: Intake::new(keeper.library.files().clone()),
+            nonce,
+            keeper,
+            upstream,
+            waiting,
+            hand_over,
+            refusal: None,
+        }
     }
 
-    /// Pumps until the upstream ends; what became of its pictures is in the keeper. With
-    /// what it said if it refused.
-    pub async fn run(mut self, answer: Answer) -> (Keeper, Option<UpstreamError>) {
+    /// Pumps until the upstream ends; why the answer is not what was asked for, if it is not.
+    pub async fn run(mut self, answer: Answer) -> Option<UpstreamError> {
         let mut reader = Reader::new(answer);
         let failure = loop {
-            let chunk = match reader.next().await {
+            let chunk = match reader.next(self.waiting.due()).await {
                 Next::Silence => {
-                    self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
+                    self.waiting.speak().await;
                     continue;
                 }
                 Next::End(failure) => break failure,
@@ -71,12 +70,17 @@ impl ImagePump {
         let (lost, kept) = (self.keeper.lost(), self.keeper.received());
         if let Some(error) = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept))) {
             tracing::warn!(%error, saved = kept, "the upstream's stream was not whole");
-            let error = serde_json::json!({"message": error.message, "type": "upstream_error", "code": error.class.code(), "param": null});
-            let event = serde_json::json!({"type": "error", "error": error});
-            self.client.send(write_event(&[b"event: error".to_vec()], event.to_string().as_bytes()).into()).await;
+            self.waiting.fail(&RelayError::Upstream(error.clone())).await;
+            return Some(self.refusal.unwrap_or(error));
         }
-        tracing::info!(images = kept, ms = self.keeper.started.elapsed().as_millis() as u64, "pictures answered");
-        (self.keeper, self.refusal)
+        if self.refusal.is_some() {
+            self.waiting.out().fail();
+        } else if kept == 0 {
+            let error = UpstreamError::new(Class::BlockedOutput, "the upstream's stream held no picture");
+            self.waiting.fail(&RelayError::Upstream(error.clone())).await;
+            return Some(error);
+        }
+        self.refusal
     }
 
     async fn take(&mut self, chunk: &[u8]) -> Result<(), ScanError> {
@@ -93,27 +97,24 @@ impl ImagePump {
                 ImageStep::Blob(event) => {
                     self.intake.take(event).await;
                 }
-                ImageStep::Fetch { index, url } => self.fetch(index, url).await,
+                ImageStep::Fetch { index, url } => {
+                    let (keeper, upstream) = (&mut *self.keeper, &*self.upstream);
+                    self.waiting.during(keeper.fetch(index, url, upstream)).await;
+                }
                 ImageStep::Finished { index, revised_prompt } => self.keeper.keep(index, &self.intake, revised_prompt).await,
                 ImageStep::Send(mut text) => {
                     self.upstream.redact(&mut text);
                     self.refusal = self.refusal.take().or_else(|| refusal(&text));
                     let base64 = self.hand_over == HandOver::Base64;
                     let pieces = expand(&text, self.nonce, |index| match self.keeper.outcomes.get(&index) {
-                        Some(_) => picture(&self.keeper, index, base64),
+                        Some(_) => picture(self.keeper, index, base64),
                         None => self.glimpse(index),
                     });
-                    self.client.send_all(&Assembled::new(pieces)).await;
+                    let body = Assembled::new(pieces);
+                    self.waiting.touch();
+                    self.waiting.out().send_all(body).await;
                 }
             }
-        }
-    }
-
-    async fn fetch(&mut self, index: usize, url: String) {
-        let fetch = self.keeper.fetch(index, url, &*self.upstream);
-        tokio::pin!(fetch);
-        while tokio::time::timeout(KEEP_ALIVE, &mut fetch).await.is_err() {
-            self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
         }
     }
 

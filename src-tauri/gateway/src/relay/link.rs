@@ -14,6 +14,11 @@ impl LinkBase {
         Self(base)
     }
 
+    /// What it begins with.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The link to an image.
     pub fn link(&self, id: ImageId) -> String {
         format!("{}/images/{id}", self.0)

@@ -3,45 +3,65 @@
 
 mod answer;
 mod asked;
-pub mod chat;
+mod attempt;
+mod background;
+mod bridge;
+mod chat;
+mod conversation;
+mod delivery;
+mod diet;
+mod drawn;
 mod edit;
+mod edit_inputs;
 mod error;
 mod image_pump;
 pub mod images;
+mod intent;
 mod link;
+mod note;
+mod once;
 mod pump;
 mod receive;
+mod task;
+mod waiting;
+mod words;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use self::{
+    delivery::{Head, Output},
+    once::{Claim, Once, Turn},
+};
 use crate::{
+    activity::Activity,
     library::{Assembled, Library},
     settings::LiveSettings,
-    upstream::{Routes, Upstream, fetch::Fetcher},
+    upstream::{Learnt, Routes, Upstream, fetch::Fetcher},
 };
 
+pub use delivery::Reading;
 pub use edit::{EditRequest, Input};
 pub use error::RelayError;
 pub use link::LinkBase;
-pub use receive::{Scanned, scan};
+pub use once::KEY_MAX;
 
 /// Requests that are being drawn at once; further ones are asked to come back.
 pub const RUNNING_MAX: usize = 128;
 
-/// Events that wait for a slow client before the upstream is slowed down.
-const CLIENT_QUEUE: usize = 32;
-
 /// What goes back to the client.
 pub enum Reply {
-    /// A whole body of JSON.
-    Json(Assembled),
+    /// A whole body of JSON, and whom to tell once the client has taken all of it.
+    Json(Assembled, Option<Reading>),
+    /// The same with white space before it, as it comes.
+    LateJson(Reading),
     /// A stream of events, as they come.
-    Events(mpsc::Receiver<Bytes>),
+    Events(Reading),
+    /// A stream of events that is there already.
+    WholeEvents(Assembled),
 }
 
 /// What a relay needs to know of the client.
@@ -51,6 +71,10 @@ pub struct Client {
     pub links: LinkBase,
     /// Whether it is known to want base64 unless it says otherwise (Open WebUI's server side).
     pub prefers_base64: bool,
+    /// The background task that it says this is: `X-OpenWebUI-Task`.
+    pub task: Option<String>,
+    /// Its own word for the request: `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
 }
 
 /// A handle; clones share everything.
@@ -61,20 +85,33 @@ pub struct Relay {
     settings: LiveSettings,
     jobs: TaskTracker,
     running: Arc<Semaphore>,
-    json_edits: Arc<Mutex<images::JsonEdits>>,
+    once: Once,
+    learnt: Learnt,
+    activity: Activity,
     external: Arc<Fetcher>,
 }
 
 impl Relay {
-    /// A relay between `library` and the upstreams in `routes`; `external` fetches what users name.
-    pub fn new(library: Library, routes: Routes, settings: LiveSettings, jobs: TaskTracker, external: Fetcher) -> Self {
+    /// A relay between `library` and the upstreams in `routes`, of which something is `learnt` already; `external` fetches
+    /// what users name.
+    pub fn new(
+        library: Library,
+        routes: Routes,
+        learnt: Learnt,
+        settings: LiveSettings,
+        activity: Activity,
+        jobs: TaskTracker,
+        external: Fetcher,
+    ) -> Self {
         Self {
             library,
             routes: Arc::new(ArcSwap::from_pointee(routes)),
             settings,
             jobs,
             running: Arc::new(Semaphore::new(RUNNING_MAX)),
-            json_edits: Arc::default(),
+            once: Once::default(),
+            learnt,
+            activity,
             external: Arc::new(external),
         }
     }
@@ -106,12 +143,48 @@ impl Relay {
         self.running.clone().try_acquire_owned().map_err(|_| RelayError::Busy)
     }
 
-    /// Runs `job` to its end whatever becomes of the caller, and waits for it.
-    async fn detached<T: Send + 'static>(
-        &self,
-        job: impl Future<Output = Result<T, RelayError>> + Send + 'static,
-    ) -> Result<T, RelayError> {
+    /// The answer to a request: the one that is being made for an identical one, or a new one. The job runs to its end
+    /// whatever becomes of the client.
+    async fn once<Job>(&self, endpoint: &str, claim: Option<Claim>, job: impl FnOnce(Output) -> Job) -> Result<Reply, RelayError>
+    where
+        Job: Future<Output = Result<(), RelayError>> + Send + 'static,
+    {
         use tracing::Instrument;
-        self.jobs.spawn(job.in_current_span()).await.unwrap_or(Err(RelayError::Panicked))
+        let reading = match self.once.turn(endpoint, claim.as_ref())? {
+            Turn::Joined(reading) => {
+                tracing::info!(endpoint, "the same was asked for before; this one joins it");
+                reading
+            }
+            Turn::New(out, reading) => {
+                let job = job(out.clone());
+                let run = async move {
+                    let end = Ending(out);
+                    if let Err(error) = job.await {
+                        tracing::debug!(%error, "no answer");
+                        end.0.decide(Head::Failed(Arc::new(error)));
+                    }
+                };
+                self.jobs.spawn(run.in_current_span());
+                reading
+            }
+        };
+        match reading.head().await {
+            Head::Json(body) => Ok(Reply::Json(body, Some(reading))),
+            Head::LateJson => Ok(Reply::LateJson(reading)),
+            Head::Events => Ok(Reply::Events(reading)),
+            Head::Failed(error) => Err(RelayError::Joined(error)),
+        }
+    }
+}
+
+/// Ends an answer however its job ends, also in a panic.
+struct Ending(Output);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.0.is_decided() {
+            self.0.decide(Head::Failed(Arc::new(RelayError::Panicked)));
+        }
+        self.0.end();
     }
 }

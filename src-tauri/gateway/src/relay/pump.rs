@@ -1,53 +1,51 @@
 //! A streamed answer on its way: upstream to client, pictures to the library. Goes on to its end whether the client is
 //! still there or not.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::Instant;
 
 use super::{
-    CLIENT_QUEUE,
+    RelayError,
     answer::{ANSWER_MAX, Keeper, damaged},
+    intent::Intent,
     receive::STEP,
+    waiting::Waiting,
 };
 use crate::{
     library::{Assembled, Intake},
     rewrite::{
         finder::Ending,
         present::without_image,
-        scan::{BlobEvent, BlobStep, Nonce, ScanError},
+        scan::{BlobEvent, BlobStep, Nonce, ScanError, ScanLimits},
         sse::write_event,
         stream::{ChatStream, Event, Step},
     },
-    upstream::{Answer, Class, Upstream, UpstreamError},
+    upstream::{Answer, Class, Upstream, UpstreamError, ended_in_silence},
 };
 
-/// Silence in a stream after which a comment tells proxies and clients that it is alive.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// How long a client may leave its answer unread before it counts as gone. The picture is saved all the same.
-const STALLED: Duration = Duration::from_secs(60);
+/// Silence after which what may be a draft is shown all the same.
+const UNDECIDED: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Events that wait behind a picture that may turn out to be a draft.
 const HELD_MAX: usize = 64;
 
-/// What is said then.
-pub const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
-
 /// See the module.
-pub struct Pump {
+pub struct Pump<'a> {
     machine: ChatStream,
     intake: Intake,
     nonce: Nonce,
-    keeper: Keeper,
+    keeper: &'a mut Keeper,
     upstream: Arc<dyn Upstream>,
-    client: ToClient,
+    waiting: &'a mut Waiting,
     /// Several choices: pictures are not each other's drafts.
     several: bool,
     /// A picture and what follows it, as long as the next one may show that it was a draft.
     held: Vec<Event>,
+    /// How an answer ends that has said nothing: what is wrong with it may be told instead.
+    ending: Vec<Event>,
     /// Whether a picture of the answer came from elsewhere.
     fetched: bool,
     /// Events without pictures that go out next.
@@ -56,46 +54,51 @@ pub struct Pump {
     broken: bool,
 }
 
-impl Pump {
-    /// For one answer.
+impl<'a> Pump<'a> {
+    /// For one answer; `model` is the name that the client knows.
     pub fn new(
-        machine: ChatStream,
-        intake: Intake,
         nonce: Nonce,
-        keeper: Keeper,
-        upstream: Arc<dyn Upstream>,
-        client: ToClient,
+        model: Option<String>,
         several: bool,
+        keeper: &'a mut Keeper,
+        upstream: Arc<dyn Upstream>,
+        waiting: &'a mut Waiting,
     ) -> Self {
         Self {
-            machine,
-            intake,
+            machine: ChatStream::new(nonce, ScanLimits::default(), model, several),
+            intake: Intake::new(keeper.library.files().clone()),
             nonce,
             keeper,
             upstream,
-            client,
+            waiting,
             several,
             held: Vec::new(),
+            ending: Vec::new(),
             fetched: false,
             ready: Vec::new(),
             broken: false,
         }
     }
 
-    /// Pumps until the upstream ends.
-    pub async fn run(mut self, answer: Answer) {
+    /// Pumps until the upstream ends; why the answer is not what was asked for, if it is not.
+    pub async fn run(mut self, answer: Answer) -> Option<UpstreamError> {
         let mut reader = Reader::new(answer);
+        let mut last = Instant::now();
         let failure = loop {
-            let chunk = match reader.next().await {
+            let due = self.waiting.due();
+            let chunk = match reader.next(due).await {
                 Next::Silence => {
-                    self.release().await;
-                    self.flush().await;
-                    self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
+                    if last.elapsed() >= UNDECIDED {
+                        self.release().await;
+                        self.flush().await;
+                    }
+                    self.waiting.speak().await;
                     continue;
                 }
                 Next::End(failure) => break failure,
                 Next::Chunk(chunk) => chunk,
             };
+            last = Instant::now();
             if let Err(error) = self.take(&chunk).await {
                 break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
             }
@@ -104,25 +107,37 @@ impl Pump {
         let rest = self.machine.finish();
         self.perform(rest).await;
         self.release().await;
-        self.flush().await;
         let cut = || UpstreamError::new(Class::Connection, "the upstream's stream ended in the middle of an event");
         let failure = failure.or_else(|| self.machine.was_cut().then(cut));
-        self.end(failure).await;
+        self.end(failure).await
     }
 
-    async fn end(&mut self, failure: Option<UpstreamError>) {
+    async fn end(&mut self, failure: Option<UpstreamError>) -> Option<UpstreamError> {
         let (lost, kept) = (self.keeper.lost(), self.keeper.received());
-        let failure = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept)));
-        match failure {
+        let failure = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept))).or_else(|| self.silence());
+        if failure.is_none() {
+            for event in std::mem::take(&mut self.ending) {
+                self.write(event).await;
+            }
+        }
+        self.flush().await;
+        match &failure {
             Some(error) => {
                 tracing::warn!(%error, saved = kept, "the upstream's stream was not whole");
-                let event = serde_json::json!({"error": {"message": error.message, "type": "upstream_error", "code": error.class.code(), "param": null}});
-                self.client.send(write_event(&[], event.to_string().as_bytes()).into()).await;
+                self.waiting.fail(&RelayError::Upstream(error.clone())).await;
             }
-            None => self.client.send(write_event(&[], b"[DONE]").into()).await,
+            None => self.waiting.out().send(write_event(&[], b"[DONE]").into()).await,
         }
-        let ms = self.keeper.started.elapsed().as_millis() as u64;
-        tracing::info!(images = kept, ms, client_gone = self.client.gone, "chat answered");
+        failure
+    }
+
+    /// An answer without a word or a picture is none: for a drawing always, for a conversation if it was withheld.
+    fn silence(&self) -> Option<UpstreamError> {
+        if self.machine.says() || self.several {
+            return None;
+        }
+        let error = ended_in_silence(&self.machine.reasons());
+        (self.waiting.manner().intent != Intent::Chat || error.class != Class::NoImage).then_some(error)
     }
 
     async fn take(&mut self, chunk: &[u8]) -> Result<(), ScanError> {
@@ -140,7 +155,9 @@ impl Pump {
                 Step::Blob(event) => self.receive(event).await,
                 Step::Fetch { index, url } => {
                     self.flush().await;
-                    self.fetch(index, url).await;
+                    self.fetched = true;
+                    let (keeper, upstream) = (&mut *self.keeper, &*self.upstream);
+                    self.waiting.during(keeper.fetch(index, url, upstream)).await;
                 }
                 Step::Send(event) => self.event(event).await,
                 // Said once, at the very end.
@@ -163,16 +180,6 @@ impl Pump {
         }
     }
 
-    async fn fetch(&mut self, index: usize, url: String) {
-        self.fetched = true;
-        let (keeper, upstream) = (&mut self.keeper, &*self.upstream);
-        let fetch = keeper.fetch(index, url, upstream);
-        tokio::pin!(fetch);
-        while tokio::time::timeout(KEEP_ALIVE, &mut fetch).await.is_err() {
-            self.client.send(Bytes::from_static(KEEP_ALIVE_COMMENT)).await;
-        }
-    }
-
     /// An event with nothing but a picture waits for the next one: relays send drafts before the result.
     async fn event(&mut self, event: Event) {
         if !event.images.is_empty() && !self.several {
@@ -180,6 +187,7 @@ impl Pump {
                 for held in &mut self.held {
                     if held.images.contains(&draft) {
                         held.bytes = without_image(&held.bytes, &self.nonce.reference(draft));
+                        held.images.retain(|index| *index != draft);
                     }
                 }
             }
@@ -199,7 +207,27 @@ impl Pump {
         }
     }
 
-    async fn send(&mut self, mut event: Event) {
+    async fn send(&mut self, event: Event) {
+        let is_end = event.finishes && event.images.is_empty() && !event.speaks;
+        if is_end && !self.several && !self.machine.says() || !self.ending.is_empty() {
+            self.ending.push(event);
+            return;
+        }
+        self.write(event).await;
+    }
+
+    async fn write(&mut self, mut event: Event) {
+        let before = if !event.images.is_empty() && !event.finishes {
+            self.waiting.before_picture()
+        } else if event.finishes {
+            self.waiting.at_end()
+        } else if event.speaks {
+            self.waiting.before_text()
+        } else {
+            self.waiting.touch();
+            Bytes::new()
+        };
+        self.ready.extend_from_slice(&before);
         self.upstream.redact(&mut event.bytes);
         if self.intake.references().is_empty() && !self.fetched {
             // Text alone: what came together goes together.
@@ -208,14 +236,12 @@ impl Pump {
         }
         self.flush().await;
         let body = Assembled::new(self.keeper.linked(&event.bytes, self.nonce, &self.intake));
-        self.client.send_all(&body).await;
+        self.waiting.out().send_all(body).await;
     }
-}
 
-impl Pump {
     async fn flush(&mut self) {
         let ready = std::mem::take(&mut self.ready);
-        self.client.send(ready.into()).await;
+        self.waiting.out().send(ready.into()).await;
     }
 }
 
@@ -223,7 +249,7 @@ impl Pump {
 pub enum Next {
     /// Bytes of its answer.
     Chunk(Bytes),
-    /// Nothing for [`KEEP_ALIVE`].
+    /// Nothing until then.
     Silence,
     /// No more, and why if it is not the end.
     End(Option<UpstreamError>),
@@ -241,9 +267,9 @@ impl Reader {
         Self { answer, seen: 0 }
     }
 
-    /// Waits for what comes next.
-    pub async fn next(&mut self) -> Next {
-        match tokio::time::timeout(KEEP_ALIVE, self.answer.body.next()).await {
+    /// Waits for what comes next, at most until `due`.
+    pub async fn next(&mut self, due: Instant) -> Next {
+        match tokio::time::timeout_at(due, self.answer.body.next()).await {
             Err(_silence) => Next::Silence,
             Ok(None) => Next::End(None),
             Ok(Some(Err(error))) => Next::End(Some(error)),
@@ -253,44 +279,6 @@ impl Reader {
                     return Next::End(Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")));
                 }
                 Next::Chunk(chunk)
-            }
-        }
-    }
-}
-
-/// The client's end of a stream. Once it is gone, everything goes on without it.
-pub struct ToClient {
-    sender: Sender<Bytes>,
-    gone: bool,
-}
-
-impl ToClient {
-    /// An end, and the other one.
-    pub fn new() -> (Self, Receiver<Bytes>) {
-        let (sender, receiver) = mpsc::channel(CLIENT_QUEUE);
-        (Self { sender, gone: false }, receiver)
-    }
-
-    /// Sends bytes as they are.
-    pub async fn send(&mut self, bytes: Bytes) {
-        if !self.gone && !bytes.is_empty() {
-            self.gone = self.sender.send_timeout(bytes, STALLED).await.is_err();
-        }
-    }
-
-    /// Sends a body piece by piece.
-    pub async fn send_all(&mut self, body: &Assembled) {
-        let mut reading = body.body();
-        while !self.gone
-            && let Some(frame) = http_body_util::BodyExt::frame(&mut reading).await
-        {
-            match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(bytes)) => self.send(bytes).await,
-                Ok(Err(_)) => {}
-                Err(error) => {
-                    tracing::error!(%error, "an answer could not be read back from disk");
-                    return;
-                }
             }
         }
     }

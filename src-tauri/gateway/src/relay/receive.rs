@@ -1,9 +1,11 @@
 //! Takes a whole body of JSON apart as it arrives, from a client or from an upstream.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, pin_mut};
 
-use super::RelayError;
+use super::{Client, RelayError, once::Claim};
 use crate::library::Taken;
 use crate::{
     library::Intake,
@@ -167,6 +169,21 @@ impl Scanned {
         self.intake.lost().map_or(Ok(()), |error| Err(error.into()))
     }
 
+    /// What makes the request the same as another one. `None` if it holds what has no digest.
+    pub fn claim(&self, endpoint: &str, client: &Client) -> Option<Claim> {
+        let mut has_digests = true;
+        let pieces = expand::<Blob>(self.document.text(), self.nonce, |index| match self.intake.image(index) {
+            Some(received) => vec![Piece::Text(received.sha256.to_string().into_bytes())],
+            None => {
+                has_digests = false;
+                Vec::new()
+            }
+        });
+        let parts = pieces.iter().map(|piece| if let Piece::Text(text) = piece { &text[..] } else { &[] });
+        let claim = Claim::new(endpoint, client, parts);
+        has_digests.then_some(claim)
+    }
+
     /// `text` without what is not text: for people and for the database.
     pub fn readable(&self, text: &str) -> String {
         let pieces = expand::<Blob>(text.as_bytes(), self.nonce, |_| Vec::new());
@@ -179,18 +196,14 @@ impl Scanned {
         Known { nonce: self.nonce, references: self.intake.references() }
     }
 
-    /// Writes `text` out: verbatim runs as they were written, images as data URLs. References from
-    /// `self.intake.references().len()` on stand for `linked`.
-    pub fn assemble(&self, text: &[u8], linked: &[(Blob, &'static str)]) -> Vec<Piece<Blob>> {
-        let own = self.intake.references().len();
+    /// Writes `text` out: verbatim runs as they were written, images as data URLs. `others` stands for references that
+    /// are not of this body, and in the place of those that are.
+    pub fn assemble(&self, text: &[u8], others: &HashMap<usize, (Blob, &'static str)>) -> Vec<Piece<Blob>> {
         expand(text, self.nonce, |index| match self.intake.get(index) {
+            _ if others.contains_key(&index) => others.get(&index).map(|(blob, mime)| data_url(blob.clone(), mime)).unwrap_or_default(),
             Some(Taken::Image(received)) => data_url(received.blob.clone(), received.media_type.mime()),
             Some(Taken::Verbatim(verbatim) | Taken::Refused(verbatim)) => vec![Piece::Raw(verbatim.0.clone())],
-            Some(Taken::Torn(_) | Taken::Lost(_)) => Vec::new(),
-            None => match index.checked_sub(own).and_then(|at| linked.get(at)) {
-                Some((blob, mime)) => data_url(blob.clone(), mime),
-                None => Vec::new(),
-            },
+            Some(Taken::Torn(_) | Taken::Lost(_)) | None => Vec::new(),
         })
     }
 }

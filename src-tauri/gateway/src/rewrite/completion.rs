@@ -11,27 +11,37 @@ use super::{
     stream::{CHOICES_MAX, short},
 };
 
-/// A finished chat completion as the stream that the client asked for: one event with everything, one that ends it.
-pub fn from_completion(document: &Document) -> Vec<u8> {
+/// A finished chat completion as the stream that the client asked for: one event with everything for each choice, then
+/// those that end it.
+pub fn from_completion(document: &Document) -> Streamed {
     let root = document.root();
     let of = |key| short(document, key);
     let head = format!(r#""id":{},"object":"chat.completion.chunk","created":{},"model":{}"#, of("id"), of("created"), of("model"));
-    let mut out = Vec::new();
+    let (mut says, mut ends) = (Vec::new(), Vec::new());
     for (position, choice) in root.get("choices").map_or(&[][..], Node::items).iter().enumerate().take(CHOICES_MAX) {
         let index = choice.get("index").map_or_else(|| position.to_string(), |n| document.raw(n).to_owned());
         let message = choice.get("message").map_or("{}", |n| document.raw(n));
         let reason = choice.get("finish_reason").map_or("\"stop\"", |n| document.raw(n));
-        for (delta, reason) in [(message, "null"), ("{}", reason)] {
+        for (out, delta, reason) in [(&mut says, message, "null"), (&mut ends, "{}", reason)] {
             let event = format!(r#"{{{head},"choices":[{{"index":{index},"delta":{delta},"finish_reason":{reason}}}]}}"#);
             out.extend(write_event(&[], event.as_bytes()));
         }
     }
     if let Some(usage) = root.get("usage") {
         let event = format!(r#"{{{head},"choices":[],"usage":{}}}"#, document.raw(usage));
-        out.extend(write_event(&[], event.as_bytes()));
+        ends.extend(write_event(&[], event.as_bytes()));
     }
-    out.extend(write_event(&[], b"[DONE]"));
-    out
+    ends.extend(write_event(&[], b"[DONE]"));
+    Streamed { says, ends }
+}
+
+/// An answer as events.
+#[derive(Debug)]
+pub struct Streamed {
+    /// What it says.
+    pub says: Vec<u8>,
+    /// That it ends.
+    pub ends: Vec<u8>,
 }
 
 /// The chat completion that a stream of events comes to: texts joined, everything else as it was last said.

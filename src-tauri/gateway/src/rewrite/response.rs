@@ -194,6 +194,56 @@ fn message_edits(document: &Document, message: &Node, known: Known<'_>, without:
     }
 }
 
+/// If a whole chat answer says nothing at all (no text, no image, no call of a tool): why its choices ended.
+pub fn silence(document: &Document, known: Known<'_>) -> Option<Vec<String>> {
+    let root = document.root();
+    let mut reasons = Vec::new();
+    for choice in root.get("choices")?.items() {
+        let says = |message: &Node| {
+            let is_text = |key: &str| message.get(key).and_then(|n| document.string(n)).is_some_and(|t| !t.trim().is_empty());
+            let is_list = |key: &str| message.get(key).is_some_and(|n| !n.items().is_empty());
+            is_text("content") || is_text("refusal") || is_list("content") || is_list("tool_calls") || message.get("audio").is_some()
+        };
+        let message = choice.get("message");
+        if message.is_some_and(|m| says(m) || !shown_beside(document, m, known).is_empty()) {
+            return None;
+        }
+        reasons.extend(["finish_reason", "native_finish_reason"].iter().filter_map(|key| document.string_at(choice, key)).map(Into::into));
+    }
+    Some(reasons)
+}
+
+/// The text of a whole chat answer, for people.
+pub fn said(document: &Document) -> String {
+    let choices = document.root().get("choices").map_or(&[][..], Node::items);
+    choices.first().and_then(|c| c.get("message")).and_then(|m| document.string_at(m, "content")).unwrap_or_default().into_owned()
+}
+
+/// A chat completion whose contents are lists of parts instead of markdown, for clients that want it so.
+pub fn with_parts(document: &Document, nonce: Nonce) -> Vec<u8> {
+    let mut edits = Edits::default();
+    for choice in document.root().get("choices").map_or(&[][..], Node::items) {
+        let Some(content) = choice.get("message").and_then(|m| m.get("content")) else { continue };
+        let Some(text) = document.string(content) else { continue };
+        let (mut parts, mut at) = (Vec::new(), 0);
+        let push_text = |parts: &mut Vec<String>, text: &str| {
+            if !text.trim().is_empty() {
+                parts.push(format!(r#"{{"type":"text","text":{}}}"#, quote(text.trim())));
+            }
+        };
+        for (span, index) in references(text.as_bytes(), nonce) {
+            let open = text[at..span.start].rfind("![").map(|open| at + open).filter(|open| text[*open..span.start].ends_with("]("));
+            let Some(open) = open.filter(|_| text[span.end..].starts_with(')')) else { continue };
+            push_text(&mut parts, &text[at..open]);
+            parts.push(format!(r#"{{"type":"image_url","image_url":{{"url":"{}"}}}}"#, nonce.reference(index)));
+            at = span.end + 1;
+        }
+        push_text(&mut parts, &text[at..]);
+        edits.replace(content, format!("[{}]", parts.join(",")));
+    }
+    document.edited(edits)
+}
+
 fn present_all(parts: Vec<Part>) -> Vec<Shown> {
     let (mut presenter, mut shown) = (Presenter::default(), Vec::new());
     for part in parts {

@@ -2,11 +2,15 @@
 //! around them goes on with a reference where each image stood. An image in the text may begin in one event and end
 //! many events later; what follows it waits until it is complete, so that the link can be given out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod running;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
 use super::{
     base64::Decoder,
-    choice::ChoiceSink,
     finder::Finder,
     json::{Document, Edits, Node, quote},
     present::{Presenter, Shown},
@@ -52,6 +56,10 @@ pub struct Event {
     pub images: Vec<usize>,
     /// Whether it says something else, or ends the answer: images before it are final.
     pub settles: bool,
+    /// Whether it says something that a person reads.
+    pub speaks: bool,
+    /// Whether it ends a choice.
+    pub finishes: bool,
 }
 
 /// One text of one choice.
@@ -97,6 +105,14 @@ pub struct ChatStream {
     shown: Vec<usize>,
     /// Whether the present event has other text for the client.
     speaks: bool,
+    /// Whether the present event has thoughts for the client.
+    thinks: bool,
+    /// Whether the present event ends a choice.
+    finishes: bool,
+    /// Whether the answer says anything at all: text, a picture, a call of a tool.
+    says: bool,
+    /// Why choices ended, as the upstream has it.
+    reasons: Vec<String>,
     steps: Vec<Step>,
 }
 
@@ -124,6 +140,10 @@ impl ChatStream {
             took_bytes: false,
             shown: Vec::new(),
             speaks: false,
+            thinks: false,
+            finishes: false,
+            says: false,
+            reasons: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -239,8 +259,11 @@ impl ChatStream {
 
     fn send(&mut self, lines: &[Vec<u8>], data: &[u8], ends: bool) {
         let images = std::mem::take(&mut self.shown);
-        let settles = std::mem::take(&mut self.speaks) || ends;
-        self.steps.push(Step::Send(Event { bytes: write_event(lines, data), images, settles }));
+        let (speaks, thinks) = (std::mem::take(&mut self.speaks), std::mem::take(&mut self.thinks));
+        let finishes = std::mem::take(&mut self.finishes);
+        self.says |= speaks || !images.is_empty();
+        let bytes = write_event(lines, data);
+        self.steps.push(Step::Send(Event { bytes, images, settles: speaks || ends, speaks: speaks || thinks, finishes }));
     }
 
     fn event(&mut self, lines: &[Vec<u8>], skeleton: Vec<u8>) {
@@ -279,6 +302,16 @@ impl ChatStream {
         }
     }
 
+    /// Whether the answer has said anything.
+    pub fn says(&self) -> bool {
+        self.says
+    }
+
+    /// Why choices ended, in the upstream's words.
+    pub fn reasons(&self) -> Vec<&str> {
+        self.reasons.iter().map(String::as_str).collect()
+    }
+
     /// Whether the stream ended in the middle of an event.
     pub fn was_cut(&self) -> bool {
         self.cut
@@ -296,6 +329,12 @@ impl ChatStream {
     fn choice(&mut self, document: &Document, choice: &Node, position: usize, edits: &mut Edits) -> bool {
         let index = choice.get("index").and_then(|n| document.raw(n).parse().ok()).unwrap_or(position);
         let finished = has_ended(choice);
+        if finished {
+            self.finishes = true;
+            let reasons = ["finish_reason", "native_finish_reason"].iter().filter_map(|key| document.string_at(choice, key));
+            let reasons: Vec<String> = reasons.map(Cow::into_owned).collect();
+            self.reasons.extend(reasons.into_iter().take(CHOICES_MAX.saturating_sub(self.reasons.len())));
+        }
         if index >= CHOICES_MAX {
             return true;
         }
@@ -330,55 +369,12 @@ impl ChatStream {
             edits.remove(delta, &IMAGE_LISTS);
         }
         let gone = |key: &str| RUNNING.contains(&key) || IMAGE_LISTS.contains(&key);
-        keeps |= delta.members().iter().any(|m| !gone(&m.key) && !m.value.is_null());
+        let others = delta.members().iter().filter(|m| !gone(&m.key) && !m.value.is_null());
+        self.says |= others.clone().any(|m| m.key != "role");
+        keeps |= others.count() > 0;
         // An empty event is passed on like any other, unless it is what an image left behind.
         keeps |= self.open.is_empty() && !has_beside && !self.took_bytes;
         keeps || document.root().get("usage").is_some_and(|u| !u.is_null())
-    }
-
-    /// The texts that run on in the scanner end here.
-    fn end_running(&mut self) -> [Vec<Part>; RUNNING.len()] {
-        let mut events = Vec::new();
-        let rest = self.scanner.end_running(&mut events);
-        self.absorb(events);
-        let known = Known { nonce: self.nonce, references: &self.references };
-        rest.map(|text| known.split(&text))
-    }
-
-    /// In a stream of several choices, images are found once more in the text of each: they may be split over events
-    /// that are not next to each other.
-    fn look_again(&mut self, at: (usize, usize), parts: Vec<Part>, finished: bool) -> Vec<Part> {
-        let channel = self.channels.entry(at).or_default();
-        let (mut finder, run) = (std::mem::take(&mut channel.finder), channel.run);
-        let mut found = ChoiceSink { scanner: &mut self.scanner, run, parts: Vec::new(), text: Vec::new(), events: Vec::new() };
-        for part in parts {
-            match part {
-                Part::Text(text) => finder.plain(text.as_bytes(), &mut found),
-                Part::Image(index) => {
-                    finder.end(&mut found);
-                    found.flush();
-                    found.parts.push(Part::Image(index));
-                    if let Some(decoder) = self.suspended.remove(&index) {
-                        finder = Finder::resume(decoder);
-                        found.run = index;
-                    }
-                }
-            }
-        }
-        if finished {
-            finder.end(&mut found);
-        } else {
-            finder.pause(&mut found);
-        }
-        found.flush();
-        let ChoiceSink { run, parts, events, .. } = found;
-        let channel = self.channels.entry(at).or_default();
-        (channel.finder, channel.run) = (finder, run);
-        self.absorb(events);
-        if finished {
-            self.close_suspended();
-        }
-        parts
     }
 
     /// Text of one channel that may go out now, with references to complete images only.
@@ -407,6 +403,7 @@ impl ChatStream {
             match piece {
                 Shown::Image { index, .. } if at.1 == 0 => self.shown.push(*index),
                 Shown::Text(text) if at.1 == 0 => self.speaks |= !text.trim().is_empty(),
+                Shown::Text(text) => self.thinks |= !text.trim().is_empty(),
                 _ => {}
             }
         }

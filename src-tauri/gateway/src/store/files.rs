@@ -205,6 +205,11 @@ impl Files {
         self.path("thumbs", sha256, ".jpg")
     }
 
+    /// Where a smaller copy of it lies, `edge` pixels long.
+    pub fn reduced_path(&self, sha256: Sha256, edge: u32) -> PathBuf {
+        self.path("thumbs", sha256, &format!(".{edge}.jpg"))
+    }
+
     /// The blob under its final name.
     pub fn blob(&self, sha256: Sha256, len: u64) -> Blob {
         Blob::at(self.blob_path(sha256), len)
@@ -287,9 +292,17 @@ impl Files {
     /// # Errors
     /// What the file system says.
     pub fn keep_thumbnail(&self, sha256: Sha256, jpeg: &[u8]) -> io::Result<()> {
+        self.keep_copy(&self.thumbnail_path(sha256), jpeg)
+    }
+
+    /// Writes a copy that can be made again, such as [`Self::reduced_path`]. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep_copy(&self, path: &Path, jpeg: &[u8]) -> io::Result<()> {
         let temporary = self.temporary_path();
         // Synced before it gets its name: an empty one after a power failure would count as made for ever.
-        let written = write_synced(&temporary, jpeg).and_then(|()| fs::rename(&temporary, self.thumbnail_path(sha256)));
+        let written = write_synced(&temporary, jpeg).and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }

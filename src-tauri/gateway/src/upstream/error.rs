@@ -17,6 +17,8 @@ pub enum Class {
     BlockedInput,
     /// The picture was drawn and withheld.
     BlockedOutput,
+    /// There is text instead of a picture, or nothing at all.
+    NoImage,
     /// The upstream does not take a parameter.
     BadParameter,
     /// The upstream does not take so much.
@@ -40,6 +42,7 @@ impl Class {
             Self::Balance => "insufficient_balance",
             Self::Auth => "upstream_auth",
             Self::BlockedInput | Self::BlockedOutput => "content_blocked",
+            Self::NoImage => "no_image",
             Self::BadParameter => "bad_parameter",
             Self::TooLarge => "too_large",
             Self::Timeout => "upstream_timeout",
@@ -47,6 +50,17 @@ impl Class {
             Self::Connection => "upstream_unreachable",
             Self::BadAnswer => "bad_upstream_answer",
         }
+    }
+}
+
+impl UpstreamError {
+    /// Whether it is known to have cost nothing.
+    pub fn is_free(&self) -> bool {
+        let refused = matches!(
+            self.class,
+            Class::QuotaExhausted | Class::RateLimited | Class::Balance | Class::Auth | Class::BadParameter | Class::TooLarge
+        );
+        self.not_started || refused
     }
 }
 
@@ -60,6 +74,8 @@ pub struct UpstreamError {
     pub status: Option<u16>,
     /// The upstream's own code, such as `moderation_blocked`.
     pub code: Option<String>,
+    /// The parameter that it complains of, if it names one.
+    pub param: Option<String>,
     /// For a person; shortened, without keys.
     pub message: String,
     /// When it is worth trying again.
@@ -71,7 +87,7 @@ pub struct UpstreamError {
 impl UpstreamError {
     /// A failure of which nothing more is known.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, status: None, code: None, message: message.into(), retry_after: None, not_started: false }
+        Self { class, status: None, code: None, param: None, message: message.into(), retry_after: None, not_started: false }
     }
 
     /// From the HTTP client. Addresses and keys do not show.

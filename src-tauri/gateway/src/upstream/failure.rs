@@ -53,12 +53,40 @@ pub fn refusal_in(answer: &Value) -> Option<UpstreamError> {
     let everything = format!("{} {} {} {message}", text("code").unwrap_or(""), text("type").unwrap_or(""), text("status").unwrap_or(""));
     let mut error = UpstreamError::new(classify(&everything.to_ascii_lowercase()), shorten(message));
     error.code = code;
+    error.param = text("param").filter(|param| !param.is_empty()).map(str::to_owned);
     error.status = inner.get("code").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
     error.retry_after = retry_delay(inner);
     if is_daily_quota(inner) {
         error.class = Class::QuotaExhausted;
     }
     Some(error)
+}
+
+/// Why an answer holds neither a picture nor a word, told from how it ended: OpenAI's `finish_reason`, or the one of
+/// Gemini that relays pass on.
+pub fn ended_in_silence(reasons: &[&str]) -> UpstreamError {
+    const INPUT: [&str; 6] = ["prohibited_content", "blocklist", "spii", "model_armor", "prompt_blocked", "language"];
+    const OUTPUT: [&str; 5] = ["content_filter", "safety", "recitation", "image_prohibited_content", "moderation"];
+    let reasons: Vec<String> = reasons.iter().map(|reason| reason.to_ascii_lowercase()).collect();
+    let any = |words: &[&str], exact: bool| {
+        reasons.iter().any(|reason| words.iter().any(|w| if exact { reason == w } else { reason.contains(w) }))
+    };
+    let class = if any(&INPUT, true) {
+        Class::BlockedInput
+    } else if any(&OUTPUT, false) {
+        Class::BlockedOutput
+    } else {
+        Class::NoImage
+    };
+    let why = reasons.iter().find(|reason| !matches!(reason.as_str(), "stop" | ""));
+    let message = match (class, why) {
+        (Class::NoImage, None) => String::new(),
+        (_, None) => "the upstream withheld its answer".to_owned(),
+        (_, Some(why)) => format!("the upstream ended with '{}'", shorten(why)),
+    };
+    let mut error = UpstreamError::new(class, message);
+    error.code = why.cloned();
+    error
 }
 
 /// Relays write an empty error beside a good answer.

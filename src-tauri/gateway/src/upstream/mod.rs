@@ -6,7 +6,10 @@ pub mod error;
 mod failure;
 pub mod fetch;
 mod openai;
+pub mod quirks;
 mod route;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
@@ -15,11 +18,12 @@ use url::Url;
 
 pub use demo::Demo;
 pub use error::{Class, UpstreamError};
-pub use failure::{read_failure, refusal_in};
+pub use failure::{ended_in_silence, read_failure, refusal_in};
 pub use openai::{OpenAi, OpenAiConfig};
+pub use quirks::{Learnt, Quirk, Traits};
 pub use route::{Routes, takes_tools};
 
-use crate::store::Blob;
+use crate::{model::Dialect, store::Blob};
 
 /// Which endpoint of OpenAI's API is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +48,12 @@ impl Endpoint {
 }
 
 /// A body that can be made anew for a second attempt.
+#[derive(Clone)]
 pub struct Payload {
     /// `application/json` or `multipart/form-data; boundary=…`.
     pub content_type: String,
     /// Makes the body; its length is exact.
-    pub make: Box<dyn Fn() -> BoxBody<Bytes, std::io::Error> + Send + Sync>,
+    pub make: Arc<dyn Fn() -> BoxBody<Bytes, std::io::Error> + Send + Sync>,
 }
 
 /// What is to be drawn, for an upstream that draws by itself.
@@ -69,6 +74,7 @@ pub struct Brief {
 }
 
 /// One request.
+#[derive(Clone)]
 pub struct Call {
     /// Where to.
     pub endpoint: Endpoint,
@@ -95,6 +101,12 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// The model that is asked for.
     fn model(&self) -> &str;
+
+    /// What it is known by where it is remembered: changes with its address and model.
+    fn identity(&self) -> String;
+
+    /// Which part of the API it has, if the user says so.
+    fn dialect(&self) -> Option<Dialect>;
 
     /// Where its addresses are relative to; `None` for one that has none.
     fn base(&self) -> Option<&Url>;

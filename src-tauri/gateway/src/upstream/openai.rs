@@ -20,7 +20,7 @@ use super::{
     failure::read_failure,
     fetch::{Download, FetchError, Fetcher, Limits, Policy},
 };
-use crate::model::Secret;
+use crate::model::{Dialect, Secret};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -54,6 +54,8 @@ pub struct OpenAiConfig {
     pub api_key: Secret,
     /// The model that is asked for.
     pub model: String,
+    /// Which part of the API it has, if the user says so.
+    pub dialect: Option<Dialect>,
 }
 
 /// The provider.
@@ -179,6 +181,14 @@ impl Upstream for OpenAi {
 
     fn model(&self) -> &str {
         &self.config.model
+    }
+
+    fn identity(&self) -> String {
+        format!("{} {}", self.config.base_url, self.config.model)
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        self.config.dialect
     }
 
     fn base(&self) -> Option<&Url> {

@@ -4,7 +4,11 @@ mod chat;
 mod images;
 mod models;
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -19,7 +23,10 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 
 use super::{App, error::ApiError};
-use crate::relay::{Reply, images::REQUEST_MAX};
+use crate::{
+    library::ReadBody,
+    relay::{Reading, Reply, images::REQUEST_MAX},
+};
 
 /// Longest silence in the middle of a request's body.
 const BODY_IDLE: Duration = Duration::from_secs(30);
@@ -84,26 +91,59 @@ fn body_stream(body: Body) -> impl Stream<Item = Result<Bytes, ()>> + Send {
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         match self {
-            Self::Json(body) => {
-                let mut response = Response::new(Body::new(body.body()));
+            Self::Json(body, reading) => {
+                let sent = Sent { body: body.body(), reading };
+                let mut response = Response::new(Body::new(sent));
                 response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
                 response
             }
-            Self::Events(events) => {
-                let events =
-                    stream::unfold(
-                        events,
-                        |mut events| async move { Some((Ok::<_, std::convert::Infallible>(events.recv().await?), events)) },
-                    );
-                let mut response = Response::new(Body::from_stream(events));
-                let headers = response.headers_mut();
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-                // nginx would hold events back.
-                headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            Self::LateJson(reading) => {
+                let mut response = Response::new(Body::from_stream(reading.into_stream()));
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 response
             }
+            Self::Events(reading) => events(Body::from_stream(reading.into_stream())),
+            Self::WholeEvents(body) => events(Body::new(body.body())),
         }
+    }
+}
+
+fn events(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// A whole body that tells when the client has taken all of it.
+struct Sent {
+    body: ReadBody,
+    reading: Option<Reading>,
+}
+
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if self.body.is_end_stream()
+            && let Some(reading) = self.reading.take()
+        {
+            reading.delivered();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
     }
 }

@@ -1,4 +1,4 @@
-//! Which models there are: ours, whatever the upstream has. Answered at once, also when the upstream is away.
+//! Which models there are: ours and its aliases, whatever the upstream has. Answered at once, also when the upstream is away.
 
 use axum::{
     Json,
@@ -15,12 +15,15 @@ fn entry(id: &str) -> Value {
 
 /// `GET /v1/models`
 pub async fn list(State(settings): State<LiveSettings>) -> Json<Value> {
-    Json(json!({"object": "list", "data": [entry(&settings.snapshot().gateway_model)]}))
+    let settings = settings.snapshot();
+    let names = std::iter::once(settings.gateway_model.as_str()).chain(settings.aliases.names());
+    Json(json!({"object": "list", "data": names.map(entry).collect::<Vec<_>>()}))
 }
 
 /// `GET /v1/models/{id}`
 pub async fn one(State(settings): State<LiveSettings>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    if id == settings.snapshot().gateway_model {
+    let settings = settings.snapshot();
+    if id == settings.gateway_model || settings.aliases.wishes(&id).is_some() {
         return Ok(Json(entry(&id)));
     }
     Err(ApiError::new(StatusCode::NOT_FOUND, "model_not_found", "there is no model of this name"))

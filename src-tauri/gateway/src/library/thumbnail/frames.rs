@@ -24,7 +24,7 @@ const WEBP_PIXELS_MAX: u64 = 17_000_000;
 const WEBP_ANIMATED_PIXELS_MAX: u64 = 12_000_000;
 
 /// Decodes the first frame of a GIF onto its canvas.
-pub(super) fn gif(file: File) -> Result<(Raster, Orientation), ThumbnailError> {
+pub(super) fn gif(file: File, edge: u32) -> Result<(Raster, Orientation), ThumbnailError> {
     let mut decoder = GifDecoder::new(BufReader::new(file)).map_err(ThumbnailError::damaged)?;
     let (width, height) = decoder.dimensions();
     check_canvas(width, height, GIF_PIXELS_MAX)?;
@@ -32,11 +32,11 @@ pub(super) fn gif(file: File) -> Result<(Raster, Orientation), ThumbnailError> {
     // Bounds the frame buffer: a frame may be declared larger than its canvas.
     limits.max_alloc = Some(GIF_PIXELS_MAX * 4);
     decoder.set_limits(limits).map_err(ThumbnailError::damaged)?;
-    Ok((read(decoder)?, Orientation::NoTransforms))
+    Ok((read(decoder, edge)?, Orientation::NoTransforms))
 }
 
 /// Decodes a WebP, or the first frame of an animated one.
-pub(super) fn webp(mut file: File) -> Result<(Raster, Orientation), ThumbnailError> {
+pub(super) fn webp(mut file: File, edge: u32) -> Result<(Raster, Orientation), ThumbnailError> {
     let layout = WebpLayout::read(&mut file)?;
     let pixels_max = if layout.animated { WEBP_ANIMATED_PIXELS_MAX } else { WEBP_PIXELS_MAX };
     for (width, height) in &layout.sizes {
@@ -46,10 +46,10 @@ pub(super) fn webp(mut file: File) -> Result<(Raster, Orientation), ThumbnailErr
     let decoder = WebPDecoder::new(BufReader::new(file)).map_err(ThumbnailError::damaged)?;
     let (width, height) = decoder.dimensions();
     check_canvas(width, height, pixels_max)?;
-    Ok((read(decoder)?, layout.orientation))
+    Ok((read(decoder, edge)?, layout.orientation))
 }
 
-fn read(decoder: impl ImageDecoder) -> Result<Raster, ThumbnailError> {
+fn read(decoder: impl ImageDecoder, edge: u32) -> Result<Raster, ThumbnailError> {
     let (width, height) = decoder.dimensions();
     let layout = match decoder.color_type() {
         ColorType::L8 => Layout::Gray,
@@ -61,7 +61,7 @@ fn read(decoder: impl ImageDecoder) -> Result<Raster, ThumbnailError> {
     let row_bytes = width as usize * layout.stride();
     let mut canvas = vec![0; row_bytes * height as usize];
     decoder.read_image(&mut canvas).map_err(ThumbnailError::damaged)?;
-    let mut reducer = Reducer::new(width, height, layout);
+    let mut reducer = Reducer::new(width, height, layout, edge);
     canvas.chunks_exact(row_bytes).try_for_each(|row| reducer.push(row))?;
     Ok(reducer.finish())
 }

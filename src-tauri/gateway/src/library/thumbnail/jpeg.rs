@@ -28,7 +28,7 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 const EOI: &[u8] = b"\xff\xd9";
 
 /// Decodes, smaller than stored where possible; a cut picture shows what is there.
-pub(super) fn decode(file: File) -> Result<(Raster, Orientation), ThumbnailError> {
+pub(super) fn decode(file: File, edge: u32) -> Result<(Raster, Orientation), ThumbnailError> {
     let total = file.metadata()?.len();
     check("bytes", total, FILE_BYTES_MAX)?;
     // The decoder reads byte by byte; from memory that is a quarter faster than through a buffered reader.
@@ -57,7 +57,7 @@ pub(super) fn decode(file: File) -> Result<(Raster, Orientation), ThumbnailError
         CodingProcess::Lossless => return Err(ThumbnailError::Unsupported),
     }
 
-    let (want_width, want_height) = target(full_width, full_height);
+    let (want_width, want_height) = target(full_width, full_height, edge);
     let (width, height) = decoder
         .scale(u16::try_from(want_width).unwrap_or(u16::MAX), u16::try_from(want_height).unwrap_or(u16::MAX))
         .map_err(ThumbnailError::damaged)?;

@@ -16,7 +16,7 @@ use super::{PIXELS_MAX, ThumbnailError, check_canvas};
 const ALLOC_MAX: usize = 16 << 20;
 
 /// Decodes and reduces; a cut or broken picture gives the rows up to the damage.
-pub(super) fn decode(file: File) -> Result<(Raster, Orientation), ThumbnailError> {
+pub(super) fn decode(file: File, edge: u32) -> Result<(Raster, Orientation), ThumbnailError> {
     let mut options = DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);
@@ -41,7 +41,7 @@ pub(super) fn decode(file: File) -> Result<(Raster, Orientation), ThumbnailError
     };
     let orientation = reader.info().exif_metadata.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
 
-    let mut reducer = Reducer::new(width, height, layout);
+    let mut reducer = Reducer::new(width, height, layout, edge);
     if reader.info().interlaced {
         interlaced(&mut reader, &mut reducer, width as usize * layout.stride())?;
     } else {

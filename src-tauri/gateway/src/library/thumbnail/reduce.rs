@@ -4,7 +4,7 @@
 //! chosen so that at least twice the final size is left for the real filter, which hides the box filter's faults.
 //! Knows nothing of files, formats or the final size.
 
-use super::{GROUND, LONG_EDGE, ThumbnailError};
+use super::{GROUND, ThumbnailError};
 
 /// Sample order of the rows handed in, 8 bits per sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,9 @@ pub(super) struct Reducer {
 }
 
 impl Reducer {
-    /// For a picture that passed `check_canvas`.
-    pub(super) fn new(width: u32, height: u32, layout: Layout) -> Self {
-        let factor = (width.max(height) / (2 * LONG_EDGE)).max(1);
+    /// For a picture that passed `check_canvas`, whose long edge shall be `edge`, at least 400 px.
+    pub(super) fn new(width: u32, height: u32, layout: Layout, edge: u32) -> Self {
+        let factor = (width.max(height) / (2 * edge)).max(1);
         let row_bytes = width as usize * layout.stride();
         let channels = if layout.gray() { 1 } else { 3 };
         let out = width.div_ceil(factor) as usize * height.div_ceil(factor) as usize * channels;

@@ -61,7 +61,7 @@ fn every_format_and_scale() {
             }
             let bytes = encoded(flag(width, height), format);
             let small = thumb(&bytes);
-            assert_eq!(small.dimensions(), target(width, height), "{format:?}");
+            assert_eq!(small.dimensions(), target(width, height, LONG_EDGE), "{format:?}");
             assert_flag(&small);
             assert_eq!(with_file(&bytes, pixel_size), Some(PixelSize { width, height }), "{format:?}");
         }
@@ -70,15 +70,15 @@ fn every_format_and_scale() {
 
 #[test]
 fn shapes() {
-    assert_eq!(target(400, 400), (400, 400));
-    assert_eq!(target(401, 400), (400, 399));
-    assert_eq!(target(8000, 4000), (400, 200));
-    assert_eq!(target(1, 60_000), (1, 400));
+    assert_eq!(target(400, 400, LONG_EDGE), (400, 400));
+    assert_eq!(target(401, 400, LONG_EDGE), (400, 399));
+    assert_eq!(target(8000, 4000, LONG_EDGE), (400, 200));
+    assert_eq!(target(1, 60_000, LONG_EDGE), (1, 400));
     for (width, height) in [(1, 1), (1, 5000), (5000, 1), (3, 2), (65_535, 2)] {
         let small = thumb(&encoded(flag(width, height), ImageFormat::Png));
-        assert_eq!(small.dimensions(), target(width, height));
+        assert_eq!(small.dimensions(), target(width, height, LONG_EDGE));
         let small = thumb(&encoded(flag(width, height), ImageFormat::Jpeg));
-        assert_eq!(small.dimensions(), target(width, height));
+        assert_eq!(small.dimensions(), target(width, height, LONG_EDGE));
     }
 }
 
@@ -185,7 +185,7 @@ fn orientation_is_applied() {
                     other => other,
                 });
                 let small = thumb(&build(stored.to_rgb8(), value));
-                assert_eq!(small.dimensions(), target(width, height), "{value}");
+                assert_eq!(small.dimensions(), target(width, height, LONG_EDGE), "{value}");
                 assert_flag(&small);
             }
         }

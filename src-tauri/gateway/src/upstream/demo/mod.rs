@@ -19,7 +19,7 @@ use super::{
     Answer, Brief, Call, Class, Upstream, UpstreamError,
     fetch::{Download, FetchError},
 };
-use crate::store::Blob;
+use crate::{model::Dialect, store::Blob};
 
 /// Side of a picture if the client names no size.
 const DEFAULT_SIDE: u32 = 1024;
@@ -121,6 +121,14 @@ impl Upstream for Demo {
 
     fn model(&self) -> &str {
         "demo"
+    }
+
+    fn identity(&self) -> String {
+        "demo".into()
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        None
     }
 
     fn base(&self) -> Option<&Url> {

@@ -1,0 +1,188 @@
+//! The settings that exist: their names, what values they take and what holds when nothing is set. Every one of them
+//! can also be fixed from outside by a variable of the same name.
+
+use url::Url;
+
+use super::Aliases;
+
+/// Longest value, in bytes.
+const VALUE_MAX: usize = 64 * 1024;
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Text of at most this many bytes; may be empty.
+    Text(usize),
+    /// A name: not empty, one line, at most this many bytes.
+    Name(usize),
+    /// `true` or `false`.
+    Switch,
+    /// A whole number in this range.
+    Number(u32, u32),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Nothing, or an address without `?`, `#` and `@`.
+    BaseUrl,
+    /// [`Aliases`].
+    Aliases,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in the table and for the admin API.
+    pub key: &'static str,
+    /// What holds when nothing is set.
+    pub default: &'static str,
+    /// What it takes.
+    pub shape: Shape,
+}
+
+const fn setting(key: &'static str, default: &'static str, shape: Shape) -> Setting {
+    Setting { key, default, shape }
+}
+
+/// All of them.
+pub const SETTINGS: &[Setting] = &[
+    // The model name that clients see.
+    setting("gateway_model", "picgate", Shape::Name(256)),
+    // What links begin with; empty to infer it from the request.
+    setting("public_base_url", "", Shape::BaseUrl),
+    // Whether pictures that users send with image requests are kept.
+    setting("keep_uploads", "true", Shape::Switch),
+    // Whether images of other servers that users name are fetched and sent as images.
+    setting("fetch_external_images", "false", Shape::Switch),
+    // How waiting looks in a stream.
+    setting("progress_style", "content", Shape::Word(&["content", "reasoning", "quiet"])),
+    // The language of progress and errors; auto goes by the prompt's script.
+    setting("language", "auto", Shape::Word(&["auto", "zh", "en"])),
+    // Words that tell of a drawing, one a line; empty for the built-in list.
+    setting("intent_words", "", Shape::Text(VALUE_MAX)),
+    // The upstream's text model for the client's background tasks; empty to answer them here.
+    setting("task_model", "", Shape::Text(256)),
+    // How long the upstream's quota runs, in words such as "5 小时" or "5 hours"; told when it is used up.
+    setting("quota_window", "", Shape::Text(200)),
+    // Whether whole answers of JSON begin with white space while they are waited for.
+    setting("json_keep_alive", "false", Shape::Switch),
+    // Whether whole chat answers have a list of parts as content.
+    setting("content_array", "false", Shape::Switch),
+    // What the Images API answers with if the client does not say.
+    setting("images_response", "auto", Shape::Word(&["auto", "b64_json", "url"])),
+    // Images of a conversation that are sent along, the latest ones.
+    setting("history_images", "8", Shape::Number(1, 64)),
+    // Megabytes of images that are sent along.
+    setting("history_mb", "20", Shape::Number(1, 200)),
+    // Further model names with presets.
+    setting("model_aliases", super::DEFAULT_ALIASES, Shape::Aliases),
+];
+
+impl Setting {
+    /// The setting called `key`.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The variable that fixes it: `PICGATE_GATEWAY_MODEL`.
+    pub fn variable(&self) -> String {
+        format!("PICGATE_{}", self.key.to_ascii_uppercase())
+    }
+
+    /// The value as it is kept.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a person.
+    pub fn check(&self, value: &str) -> Result<String, String> {
+        let value = value.trim();
+        let longest = match self.shape {
+            Shape::Text(most) | Shape::Name(most) => most,
+            _ => VALUE_MAX,
+        };
+        if value.len() > longest {
+            return Err(format!("is longer than {longest} bytes"));
+        }
+        match self.shape {
+            Shape::Text(_) => Ok(value.to_owned()),
+            Shape::Name(_) if value.is_empty() => Err("is empty".into()),
+            Shape::Name(_) if value.chars().any(char::is_control) => Err("holds a line break or another control character".into()),
+            Shape::Name(_) => Ok(value.to_owned()),
+            Shape::Switch => switch(value),
+            Shape::Number(least, most) => match value.parse::<u32>() {
+                Ok(number) if (least..=most).contains(&number) => Ok(number.to_string()),
+                _ => Err(format!("'{value}' is no whole number from {least} to {most}")),
+            },
+            Shape::Word(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(value)) {
+                Some(word) => Ok((*word).to_owned()),
+                None => Err(format!("'{value}' is none of {}", words.join(", "))),
+            },
+            Shape::BaseUrl if value.is_empty() => Ok(String::new()),
+            Shape::BaseUrl => base_url(value),
+            Shape::Aliases => Aliases::parse(value).map(|_| value.to_owned()),
+        }
+    }
+
+    /// What a person may write.
+    pub fn remedy(&self) -> String {
+        match self.shape {
+            Shape::Text(most) => format!("write text of at most {most} bytes"),
+            Shape::Name(_) => "write a name on one line".into(),
+            Shape::Switch => "use true or false".into(),
+            Shape::Number(least, most) => format!("use a whole number from {least} to {most}"),
+            Shape::Word(words) => format!("use one of {}", words.join(", ")),
+            Shape::BaseUrl => "write what links shall begin with, such as https://img.example.com".into(),
+            Shape::Aliases => "write one alias a line, such as picgate-16x9-4k: --ar 16:9 --size 4k".into(),
+        }
+    }
+}
+
+fn switch(text: &str) -> Result<String, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok("true".into()),
+        "false" | "0" | "no" | "off" => Ok("false".into()),
+        _ => Err(format!("'{text}' is neither true nor false")),
+    }
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|_| format!("'{text}' is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("does not begin with http:// or https:// and a host".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err("must be a plain address without '?', '#' or '@'".into());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_that_is_taken() {
+        for setting in SETTINGS {
+            assert!(setting.check(setting.default).is_ok(), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn values_are_checked_and_kept_in_one_spelling() {
+        let check = |key: &str, value: &str| Setting::find(key).expect("a setting").check(value);
+        assert_eq!(check("keep_uploads", " Yes "), Ok("true".into()));
+        assert_eq!(check("public_base_url", "https://img.example.com/"), Ok("https://img.example.com".into()));
+        assert_eq!(check("history_images", "08"), Ok("8".into()));
+        assert_eq!(check("progress_style", "Quiet"), Ok("quiet".into()));
+        for (key, value) in [
+            ("keep_uploads", "maybe"),
+            ("public_base_url", "img.example.com"),
+            ("public_base_url", "https://a@b/"),
+            ("history_images", "65"),
+            ("history_mb", "-1"),
+            ("progress_style", "loud"),
+            ("gateway_model", " "),
+            ("gateway_model", "a\nb"),
+            ("model_aliases", "no flags here"),
+        ] {
+            assert!(check(key, value).is_err(), "{key}={value}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What an upstream taught us by refusing: which part of the API it has, how it takes edits, what it does not take at
+//! all. Learnt once the next attempt succeeds without, kept in the database, forgotten with the upstream's address or
+//! model.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{Endpoint, Upstream, UpstreamError, error::Class};
+use crate::{
+    model::{Dialect, now},
+    store::{Db, DbError, add_quirk, list_quirks, remove_quirk},
+};
+
+/// Members of a request that may be left out when an upstream refuses them: none of them says what is to be drawn.
+const DISPENSABLE: [&str; 10] = [
+    "response_format",
+    "style",
+    "stream_options",
+    "partial_images",
+    "modalities",
+    "image_config",
+    "input_fidelity",
+    "moderation",
+    "user",
+    "seed",
+];
+
+/// One thing learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quirk {
+    /// Has chat alone.
+    ChatOnly,
+    /// Has the Images API alone.
+    ImagesOnly,
+    /// Takes edits as JSON and not as a form.
+    EditsAsJson,
+    /// Does not stream.
+    NoStream,
+    /// Does not take this member.
+    Refuses(&'static str),
+}
+
+impl Quirk {
+    fn word(self) -> String {
+        match self {
+            Self::ChatOnly => "chat_only".into(),
+            Self::ImagesOnly => "images_only".into(),
+            Self::EditsAsJson => "edits_as_json".into(),
+            Self::NoStream => "no_stream".into(),
+            Self::Refuses(member) => format!("refuses:{member}"),
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "chat_only" => Some(Self::ChatOnly),
+            "images_only" => Some(Self::ImagesOnly),
+            "edits_as_json" => Some(Self::EditsAsJson),
+            "no_stream" => Some(Self::NoStream),
+            other => {
+                let member = other.strip_prefix("refuses:")?;
+                DISPENSABLE.iter().find(|known| **known == member).map(|known| Self::Refuses(known))
+            }
+        }
+    }
+
+    /// What a refusal of a call to `endpoint` teaches, beyond what is `known`.
+    pub fn taught_by(error: &UpstreamError, endpoint: Endpoint, known: &Traits) -> Option<Self> {
+        let is_refusal = error.status.is_some_and(|status| (400..500).contains(&status)) || error.not_started;
+        if !is_refusal || matches!(error.class, Class::BlockedInput | Class::BlockedOutput | Class::Auth | Class::TooLarge) {
+            return None;
+        }
+        let text = error.message.to_ascii_lowercase();
+        let refuses_form =
+            error.status == Some(415) || text.contains("multipart") || error.code.as_deref() == Some("convert_request_failed");
+        if endpoint == Endpoint::Edits && refuses_form && !known.edits_as_json() {
+            return Some(Self::EditsAsJson);
+        }
+        let named = |member: &str| error.param.as_deref() == Some(member) || complains_of(&text, member);
+        if known.streams() && named("stream") {
+            return Some(Self::NoStream);
+        }
+        DISPENSABLE.iter().find(|member| named(member) && !known.refuses(member)).map(|member| Self::Refuses(member))
+    }
+}
+
+/// Whether `text` says that a member called `member` is not taken.
+fn complains_of(text: &str, member: &str) -> bool {
+    const NOT_TAKEN: [&str; 9] =
+        ["unknown", "unsupported", "not support", "unrecognized", "unexpected", "not permitted", "not allowed", "extra", "不支持"];
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let stands =
+        text.match_indices(member).any(|(at, _)| !text[..at].ends_with(is_word) && !text[at + member.len()..].starts_with(is_word));
+    stands && NOT_TAKEN.iter().any(|words| text.contains(words))
+}
+
+/// All that is known of an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits(BTreeSet<Quirk>);
+
+impl Traits {
+    /// Which part of the API it has; `None`: both, as far as is known.
+    pub fn dialect(&self) -> Option<Dialect> {
+        match (self.0.contains(&Quirk::ChatOnly), self.0.contains(&Quirk::ImagesOnly)) {
+            (true, false) => Some(Dialect::Chat),
+            (false, true) => Some(Dialect::Images),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes edits as JSON alone.
+    pub fn edits_as_json(&self) -> bool {
+        self.0.contains(&Quirk::EditsAsJson)
+    }
+
+    /// Whether it streams when asked to.
+    pub fn streams(&self) -> bool {
+        !self.0.contains(&Quirk::NoStream)
+    }
+
+    /// Whether it does not take this member of a request.
+    pub fn refuses(&self, member: &str) -> bool {
+        self.0.iter().any(|quirk| matches!(quirk, Quirk::Refuses(refused) if *refused == member))
+    }
+
+    /// The members that it does not take.
+    pub fn refused(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter_map(|quirk| if let Quirk::Refuses(member) = quirk { Some(*member) } else { None })
+    }
+
+    /// With one thing more.
+    pub fn with(mut self, quirk: Quirk) -> Self {
+        self.0.insert(quirk);
+        self
+    }
+}
+
+/// What is known of all upstreams. Clones share it.
+#[derive(Clone)]
+pub struct Learnt {
+    known: Arc<Mutex<HashMap<String, Traits>>>,
+    db: Db,
+}
+
+impl Learnt {
+    /// What was learnt so far.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn load(db: &Db) -> Result<Self, DbError> {
+        let mut known: HashMap<String, Traits> = HashMap::new();
+        for (upstream, word) in db.read(list_quirks).await? {
+            if let Some(quirk) = Quirk::parse(&word) {
+                known.entry(upstream).or_default().0.insert(quirk);
+            }
+        }
+        Ok(Self { known: Arc::new(Mutex::new(known)), db: db.clone() })
+    }
+
+    /// What is known of `upstream`.
+    pub fn of(&self, upstream: &dyn Upstream) -> Traits {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&upstream.identity()).cloned().unwrap_or_default()
+    }
+
+    /// Remembers.
+    pub async fn learn(&self, upstream: &dyn Upstream, quirk: Quirk) {
+        let identity = upstream.identity();
+        let is_new = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(identity.clone()).or_default().0.insert(quirk);
+        if !is_new {
+            return;
+        }
+        tracing::info!(upstream = upstream.name(), quirk = quirk.word(), "learnt of the upstream");
+        if let Err(error) = self.db.write(move |t| add_quirk(t, &identity, &quirk.word(), now())).await {
+            tracing::warn!(%error, "what was learnt of the upstream is forgotten at the next start");
+        }
+    }
+
+    /// Forgets what turned out to be wrong.
+    pub async fn forget(&self, upstream: &dyn Upstream, quirk: Quirk) {
+        let identity = upstream.identity();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&identity).is_some_and(|t| t.0.remove(&quirk));
+        if !known {
+            return;
+        }
+        tracing::info!(upstream = upstream.name(), quirk = quirk.word(), "no longer true of the upstream");
+        if let Err(error) = self.db.write(move |t| remove_quirk(t, &identity, &quirk.word())).await {
+            tracing::warn!(%error, "the upstream's quirk comes back at the next start");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, message: &str) -> UpstreamError {
+        UpstreamError { status: Some(status), not_started: true, ..UpstreamError::new(Class::BadParameter, message) }
+    }
+
+    #[test]
+    fn refusals_teach_what_to_leave_out() {
+        let none = Traits::default();
+        for (message, endpoint, quirk) in [
+            ("Unknown parameter: 'response_format'.", Endpoint::Generations, Some(Quirk::Refuses("response_format"))),
+            ("style is not supported for this model", Endpoint::Generations, Some(Quirk::Refuses("style"))),
+            ("stream is not supported", Endpoint::Chat, Some(Quirk::NoStream)),
+            ("gpt-image-2 does not accept multipart file upload", Endpoint::Edits, Some(Quirk::EditsAsJson)),
+            ("unsupported lifestyle", Endpoint::Generations, None),
+            ("style must be vivid or natural", Endpoint::Generations, None),
+            ("unknown parameter: 'prompt'", Endpoint::Generations, None),
+        ] {
+            assert_eq!(Quirk::taught_by(&refusal(400, message), endpoint, &none), quirk, "{message}");
+        }
+        let known = none.with(Quirk::Refuses("style"));
+        assert_eq!(Quirk::taught_by(&refusal(400, "unknown parameter 'style'"), Endpoint::Chat, &known), None);
+        let failed = UpstreamError { not_started: false, ..refusal(500, "unknown 'style'") };
+        assert_eq!(Quirk::taught_by(&failed, Endpoint::Chat, &Traits::default()), None, "it may have started");
+    }
+
+    #[test]
+    fn words_survive_the_database() {
+        for quirk in [Quirk::ChatOnly, Quirk::ImagesOnly, Quirk::EditsAsJson, Quirk::NoStream, Quirk::Refuses("style")] {
+            assert_eq!(Quirk::parse(&quirk.word()), Some(quirk));
+        }
+        assert_eq!(Quirk::parse("refuses:prompt"), None);
+    }
+}
