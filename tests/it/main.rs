@@ -6,16 +6,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bridging;
 mod chat;
+mod classes;
 mod command_line;
 mod damage;
+mod diet;
 mod errors;
 mod images_api;
 mod keeping;
 mod media;
 mod memory;
+mod once;
 mod open_webui;
 mod sdk;
 mod shapes;
 mod ssrf;
+mod tasks;
 mod tidy;
+mod waiting;
+mod wishes;

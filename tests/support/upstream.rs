@@ -68,6 +68,8 @@ pub struct Scripted {
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
     pub chunks: Vec<Chunk>,
+    /// Not even its head goes out before.
+    pub held: Option<Arc<Notify>>,
 }
 
 impl Scripted {
@@ -76,7 +78,7 @@ impl Scripted {
     }
 
     pub fn body(content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status: 200, content_type, headers: Vec::new(), chunks: vec![Chunk::Bytes(body.into())] }
+        Self { status: 200, content_type, headers: Vec::new(), chunks: vec![Chunk::Bytes(body.into())], held: None }
     }
 
     pub fn events(events: impl IntoIterator<Item = Value>) -> Self {
@@ -91,6 +93,12 @@ impl Scripted {
 
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// Answers when told.
+    pub fn held(mut self, go: &Arc<Notify>) -> Self {
+        self.held = Some(go.clone());
         self
     }
 
@@ -169,6 +177,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let Some(scripted) = next else {
         return Response::builder().status(StatusCode::IM_A_TEAPOT).body(Body::from("nothing was scripted")).expect("a response");
     };
+    if let Some(held) = &scripted.held {
+        held.notified().await;
+    }
     let chunks = stream::unfold(scripted.chunks.into_iter(), |mut chunks| async move {
         match chunks.next()? {
             Chunk::Bytes(bytes) => Some((Ok(bytes), chunks)),

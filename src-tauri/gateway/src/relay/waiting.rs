@@ -90,6 +90,8 @@ pub struct Waiting {
     counting: bool,
     /// Seconds that the line showed last.
     counted: u64,
+    /// An event has named the role.
+    introduced: bool,
     /// The result has been announced.
     announced: bool,
     /// What a running stream ended with.
@@ -112,6 +114,7 @@ impl Waiting {
             bare: false,
             counting: false,
             counted: 0,
+            introduced: false,
             announced: false,
             failed: None,
             id,
@@ -263,10 +266,10 @@ impl Waiting {
     }
 
     /// An event with `text` where progress goes.
-    fn chunk(&self, text: &str) -> Bytes {
+    fn chunk(&mut self, text: &str) -> Bytes {
         let key = if self.manner.style == ProgressStyle::Reasoning { "reasoning_content" } else { "content" };
         let mut delta = json!({ key: text });
-        if !self.announced && self.spoke.is_none() {
+        if !std::mem::replace(&mut self.introduced, true) && self.spoke.is_none() {
             delta["role"] = json!("assistant");
         }
         self.event(delta, Value::Null)

@@ -82,7 +82,7 @@ fn what(class: Class, language: Language, model: &str, quota_window: Option<&str
         Class::QuotaExhausted => {
             let (line_zh, line_en) = match quota_window {
                 Some(window) => (
-                    format!("服务器每 {window} 的绘图配额已全部使用完毕，请稍后再试。"),
+                    format!("服务器每 {window}的绘图配额已全部使用完毕，请稍后再试。"),
                     format!("The drawing quota of every {window} is used up."),
                 ),
                 None => ("上游的绘图配额已全部使用完毕，请稍后再试。".to_owned(), "The upstream's drawing quota is used up.".to_owned()),
@@ -198,6 +198,11 @@ fn what(class: Class, language: Language, model: &str, quota_window: Option<&str
 /// Rounded up, in the two largest units.
 fn duration(time: Duration, language: Language) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let seconds = match seconds {
+        0..60 => seconds,
+        60..86_400 => seconds.next_multiple_of(60),
+        _ => seconds.next_multiple_of(3600),
+    };
     let zh = language == Language::Zh;
     let unit = |count: u64, zh_name: &str, en_name: &str| match (zh, count) {
         (true, _) => format!(" {count} {zh_name}"),
@@ -212,9 +217,9 @@ fn duration(time: Duration, language: Language) -> String {
     } else if hours > 0 {
         unit(hours, "小时", "hour") + &if minutes > 0 { unit(minutes, "分钟", "minute") } else { String::new() }
     } else {
-        unit(seconds.div_ceil(60), "分钟", "minute")
+        unit(minutes, "分钟", "minute")
     };
-    if zh { format!("{parts} ") } else { parts.trim().to_owned() }
+    if zh { parts } else { parts.trim().to_owned() }
 }
 
 #[cfg(test)]
@@ -255,7 +260,7 @@ mod tests {
         let told = tell(&error, Language::Zh, "picgate", Some("5 小时")).message(Language::Zh);
         assert_eq!(
             told,
-            "picgate 绘图配额已用尽。服务器每 5 小时 的绘图配额已全部使用完毕，请稍后再试。预计 2 小时 5 分钟 后可以重试。本次没有产生费用。上游说明：exceeded"
+            "picgate 绘图配额已用尽。服务器每 5 小时的绘图配额已全部使用完毕，请稍后再试。预计 2 小时 5 分钟后可以重试。本次没有产生费用。上游说明：exceeded"
         );
         let told = tell(&error, Language::En, "picgate", Some("5 hours")).message(Language::En);
         assert!(told.contains("every 5 hours") && told.contains("in about 2 hours 5 minutes."), "{told}");
@@ -263,12 +268,9 @@ mod tests {
 
     #[test]
     fn durations_are_rounded_up() {
-        for (ms, zh, en) in [
-            (200, " 1 秒 ", "1 second"),
-            (17_000, " 17 秒 ", "17 seconds"),
-            (61_000, " 2 分钟 ", "2 minutes"),
-            (86_400_000, " 1 天 ", "1 day"),
-        ] {
+        for (ms, zh, en) in
+            [(200, " 1 秒", "1 second"), (17_000, " 17 秒", "17 seconds"), (61_000, " 2 分钟", "2 minutes"), (86_400_000, " 1 天", "1 day")]
+        {
             let time = Duration::from_millis(ms);
             assert_eq!((duration(time, Language::Zh).as_str(), duration(time, Language::En).as_str()), (zh, en));
         }

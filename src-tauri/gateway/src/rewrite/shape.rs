@@ -144,7 +144,8 @@ impl Shaper<'_> {
                 let sent = numbers.iter().any(|n| *n < self.known.references.len());
                 if stripped.is_some() || !numbers.is_empty() && (is_assistant || sent) {
                     let nothing = if numbers.is_empty() { NO_ANSWER } else { ONLY_IMAGES };
-                    let rest = if rest.trim().is_empty() { nothing } else { &rest };
+                    let rest = if stripped.is_some() { rest.trim() } else { &rest };
+                    let rest = if rest.trim().is_empty() { nothing } else { rest };
                     self.edits.replace_string(content, rest);
                 }
             } else if content.is_array() {
