@@ -130,11 +130,14 @@ class Browser:
             return None
         return Answer(**{**seen, "pictures": [Picture(**picture) for picture in seen["pictures"]]})
 
-    def wait_for_answer(self, other_than: Answer | None = None) -> Answer:
-        """Waits until the newest answer is another one than before and is done, with its pictures loaded."""
-        old = other_than.id if other_than else None
-        condition = f"(old) => {{ const a = ({LOOK})(); return a && a.id !== old && a.done && a.pictures.every((p) => p.width > 0); }}"
-        self.page.wait_for_function(condition, arg=old, timeout=ANSWER_SECONDS * 1000)
+    def wait_for_answer(self, other_than: Answer | None = None, picture: bool = False) -> Answer:
+        """Waits until the newest answer is another one than before and is done, with its pictures (or one at least) loaded."""
+        asked = {"old": other_than.id if other_than else None, "least": int(picture)}
+        condition = f"""({{ old, least }}) => {{
+            const a = ({LOOK})();
+            return a && a.id !== old && a.done && a.pictures.length >= least && a.pictures.every((p) => p.width > 0);
+        }}"""
+        self.page.wait_for_function(condition, arg=asked, timeout=ANSWER_SECONDS * 1000)
         answer = self.answer()
         assert answer is not None
         return answer
@@ -157,6 +160,12 @@ class Browser:
         self.page.get_by_text("Try Again", exact=True).click()
         return self.wait_for_answer(other_than=before)
 
+    def reload(self) -> None:
+        """Loads the page of the chat anew and waits until its messages are there."""
+        self.page.wait_for_url(re.compile("/c/"))
+        self.page.reload()
+        self.page.wait_for_selector(".chat-assistant")
+
     def continue_response(self) -> None:
         """Presses "Continue Response" below the newest answer."""
         self.page.click("#continue-response-button")
@@ -176,6 +185,10 @@ class Browser:
         self.page.get_by_role("menuitemcheckbox", name="Image").click()
         self.page.keyboard.press("Escape")
         self.page.get_by_role("button", name="Image", exact=True).wait_for()
+
+    def digest_of_own(self, link: str) -> str:
+        """Fetches a picture that the client keeps itself, as the signed-in user."""
+        return hashlib.sha256(self.page.request.get(link).body()).hexdigest()
 
     def screenshot(self, file: Path) -> None:
         """Takes a picture of the window with the newest picture of the chat in view."""

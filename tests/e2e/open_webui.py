@@ -88,7 +88,9 @@ def look_into_database(database: Path, port: int) -> Result:
     """Checks what Open WebUI has stored: links that a browser can open, and no pictures."""
     result = Result("database", expected=0)
     found = stored.read(database)
-    print(f"Open WebUI's chats hold {len(found.links)} links in {found.size} characters.")
+    print(f"Open WebUI's {len(found.titles)} chats hold {len(found.links)} links in {found.size} characters: {', '.join(found.titles)}")
+    if "New Chat" in found.titles:
+        result.problems.append("a chat has got no title")
     if not found.links:
         result.problems.append("no links are stored")
     if found.base64:

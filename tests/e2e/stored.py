@@ -18,6 +18,7 @@ class Stored:
     links: set[str] = field(default_factory=set)
     bases: set[str] = field(default_factory=set)
     base64: list[str] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
     size: int = 0
 
 
@@ -30,6 +31,7 @@ def read(database: Path) -> Stored:
         for table in TABLES:
             if table in known:
                 _search(connection, table, stored)
+        stored.titles = [title for (title,) in connection.execute("select title from chat")]
     finally:
         connection.close()
     return stored

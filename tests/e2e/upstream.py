@@ -35,7 +35,8 @@ class Call:
     began: float
     pictures: list[str] = field(default_factory=list)
     tools: bool = False
-    base64_in_text: bool = False
+    # All texts of the conversation.
+    texts: str = ""
     drawn: str | None = None
     ended: float | None = None
 
@@ -184,7 +185,7 @@ def _read_chat(body: dict[str, object]) -> Call:
         began=time.monotonic(),
         pictures=pictures,
         tools="tools" in body,
-        base64_in_text=any(";base64," in text for text in texts),
+        texts="\n".join(texts),
     )
 
 
