@@ -23,7 +23,12 @@ QUIET_SECONDS = 2.0
 UPLOAD = 777
 # The heading that PicGate shows while it waits.
 HEADING = "PicGate 图像处理中心"
-NOT_FOR_THE_MODEL = {"base64": ";base64,", "PicGate's links": "/images/", "PicGate's progress": HEADING, "the client's file list": "<attached_files>"}
+NOT_FOR_THE_MODEL = {
+    "base64": ";base64,",
+    "PicGate's links": "/images/",
+    "PicGate's progress": HEADING,
+    "the client's file list": "<attached_files>",
+}
 # A stored result is there at once; this is the browser's time.
 HANDOVER_SECONDS = 4.0
 
