@@ -1,15 +1,15 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench lint fmt deny clean
+.PHONY: help run build test e2e-openwebui bench lint fmt deny clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
-# What `make run` hands to the program, such as ARGS="--port 5650".
+# What `make run` and `make e2e-openwebui` hand to the program, such as ARGS="--port 5650".
 ARGS ?=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Install what is missing, build and start the gateway; ARGS="--port 5650" are passed on
 	@.ci/setup build
@@ -21,6 +21,9 @@ build: ## Build the release binary: target/release/picgate-headless
 
 test: ## Install what is missing, then check format, lints and tests
 	@.ci/test
+
+e2e-openwebui: ## Test with the real Open WebUI in a browser (large download the first time); screenshots in target/e2e/screens
+	@.ci/e2e-openwebui $(ARGS)
 
 bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
 	@.ci/setup build
