@@ -4,6 +4,7 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -156,7 +157,7 @@ impl Conn {
     /// A request and its answer, whose body is handed over in pieces.
     pub fn exchange(&mut self, request: &[u8], each: &mut dyn FnMut(&[u8])) -> io::Result<Head> {
         self.deadline = Some(Instant::now() + DEADLINE);
-        self.send(request)?;
+        self.send(&unlike_any(request))?;
         let head = self.head()?;
         let has_body = !request.starts_with(b"HEAD ") && !matches!(head.status(), 204 | 304);
         if has_body {
@@ -175,6 +176,19 @@ impl Conn {
             Err(format!("{} {}", head.status(), String::from_utf8_lossy(&body[..body.len().min(300)])))
         }
     }
+}
+
+/// What stands in a request where each gets a number of its own: identical drawings would share one answer.
+pub const NUMBER: &str = "#00000000";
+
+/// The request with a number that no other has.
+fn unlike_any(request: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let Some(at) = memchr::memmem::find(request, NUMBER.as_bytes()) else { return request.into() };
+    let mut own = request.to_vec();
+    let number = format!("#{:08}", COUNT.fetch_add(1, Ordering::Relaxed) % 100_000_000);
+    own[at..at + NUMBER.len()].copy_from_slice(number.as_bytes());
+    own.into()
 }
 
 /// A request with a body of JSON.

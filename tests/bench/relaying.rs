@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     children::{Bench, Floor, Gateway},
-    http::{Conn, get, post},
+    http::{Conn, NUMBER, get, post},
     pictures::{Template, template},
     procfs::{Sampler, anonymous_kb, cpu_ms},
     report::{Report, Row, median, ratio_of},
@@ -29,7 +29,7 @@ const SMALL: usize = 64 * 1024;
 
 /// A request of the Images API for the answer `name`.
 pub fn drawing(name: &str) -> Vec<u8> {
-    post("/v1/images/generations", &format!(r#"{{"model":"picgate","prompt":"bench:{name}"}}"#))
+    post("/v1/images/generations", &format!(r#"{{"model":"picgate","prompt":"bench:{name}","user":"{NUMBER}"}}"#))
 }
 
 /// A streamed chat for the answer `name`.

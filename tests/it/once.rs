@@ -233,3 +233,33 @@ async fn equal_edits_join_and_others_do_not() {
     assert_eq!(first, same);
     assert_eq!(upstream.requests().len(), 2);
 }
+
+#[tokio::test]
+async fn continuing_a_drawing_that_was_stopped_is_the_same_drawing() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over_with(&upstream, "up-model", &[]).await;
+    let go = Arc::new(Notify::new());
+    upstream.answers(drawn(&pictures::png(1, 40), true).held(&go));
+    let response = app.send("/v1/chat/completions", &ask(true)).await;
+    let mut stream = response.bytes_stream();
+    let first = String::from_utf8_lossy(&stream.next().await.expect("something").expect("bytes")).into_owned();
+    drop(stream);
+    let progress: Value = serde_json::from_str(first.trim_start_matches("data: ").trim()).expect("JSON");
+    let stopped = progress["choices"][0]["delta"]["content"].as_str().expect("text");
+    let attached = "<attached_files>\n<file id=\"1\"/>\n</attached_files>\ndraw a fox";
+    let body = json!({"stream": true, "model": "picgate", "messages": [{"role": "user", "content": attached}, {"role": "assistant", "content": stopped}]});
+    let again = tokio::spawn(app.post("/v1/chat/completions").json(&body).send());
+    let response = again.await.expect("runs").expect("an answer");
+    go.notify_one();
+    let shown = content(&events(&response.text().await.expect("text")));
+    assert!(app.image(&links(&shown)[0]).await == pictures::png(1, 40));
+    assert_eq!(upstream.requests().len(), 1, "paid once");
+    // Continuing what is there is a request of its own, which begins a paragraph of its own.
+    upstream.answers(drawn(&pictures::png(2, 40), true).held(&go));
+    let body = json!({"stream": true, "messages": [{"role": "user", "content": "draw a fox"}, {"role": "assistant", "content": shown}]});
+    let response = app.send("/v1/chat/completions", &body).await;
+    go.notify_one();
+    let text = content(&events(&response.text().await.expect("text")));
+    assert!(text.starts_with("\n\n## 🎨"), "{text}");
+    assert_eq!(upstream.requests().len(), 2);
+}

@@ -146,6 +146,22 @@ async fn its_images_feature_gets_base64_and_nothing_else() {
     assert_eq!(walk(&app.store().join("blobs")), [pictures::sha256(&png)], "and the picture is in the library");
 }
 
+#[tokio::test]
+async fn after_its_image_feature_has_drawn_nothing_is_drawn_again() {
+    let (upstream, app) = set_up().await;
+    let made = "<context>The requested image has been created by the system successfully and is now being shown to the user. Let the user know that the image they requested has been generated and is now shown in the chat.</context>";
+    for stream in [false, true] {
+        let body = json!({"stream": stream, "messages": [{"role": "system", "content": made}, {"role": "user", "content": "画一只狐狸"}]});
+        let text = if stream {
+            content(&app.chat_events(&body).await)
+        } else {
+            app.chat(&body).await["choices"][0]["message"]["content"].as_str().expect("text").to_owned()
+        };
+        assert_eq!(text, "图片已画好，请看上方。");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
 fn walk(folder: &std::path::Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .expect("the folder")

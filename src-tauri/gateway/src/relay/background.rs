@@ -7,7 +7,13 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Relay, RelayError, Reply, answer::Keeper, conversation::json_payload, link::LinkBase, note::Note, receive::Scanned, task::Task,
+    Relay, RelayError, Reply,
+    answer::Keeper,
+    conversation::{Question, json_payload},
+    link::LinkBase,
+    note::Note,
+    receive::Scanned,
+    task::Task,
 };
 use crate::{
     library::Assembled,
@@ -17,6 +23,7 @@ use crate::{
         json::{Document, Edits, Kind as Json, Node, quote},
         scan::ScanLimits,
     },
+    settings::Settings,
     upstream::{Brief, Call, Endpoint},
 };
 
@@ -77,6 +84,21 @@ impl Relay {
         note.finish(&self.activity, None, std::collections::BTreeSet::new(), Ok(()));
         tracing::debug!(task = task.word(), "a task of the client was answered");
         Ok(if stream { Reply::WholeEvents(Assembled::text(body)) } else { Reply::Json(Assembled::text(body), None) })
+    }
+
+    /// Answers a question with `text`, without an upstream.
+    ///
+    /// # Errors
+    /// [`RelayError`]
+    pub(super) fn at_once(&self, question: &Question, settings: &Settings, text: &str) -> Result<Reply, RelayError> {
+        let mut note = question.note();
+        note.add("answered", "here".into());
+        let body = completion(&question.model_name(settings), text);
+        note.finish(&self.activity, None, std::collections::BTreeSet::new(), Ok(()));
+        if question.stream {
+            return Ok(Reply::WholeEvents(Assembled::text(streamed(body)?)));
+        }
+        Ok(Reply::Json(Assembled::text(body), None))
     }
 
     /// What the upstream's text model says; `None` if it cannot be had.

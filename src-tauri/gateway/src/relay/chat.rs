@@ -43,8 +43,12 @@ impl Relay {
             return self.background(task, scanned, began).await;
         }
         let settings = self.settings.snapshot();
-        let question = Question::read(scanned, &settings, &*self.upstream(), began)?;
-        let claim = question.claim(&client);
+        let upstream = self.upstream();
+        let question = Question::read(scanned, &settings, &*upstream, began)?;
+        if let Some(text) = question.notice(&settings, &*upstream) {
+            return self.at_once(&question, &settings, &text);
+        }
+        let claim = question.claim(&client, &*upstream);
         let relay = self.clone();
         self.once("chat", claim, move |out| relay.chat_job(question, settings, client, out, permit)).await
     }

@@ -1,7 +1,10 @@
 //! A chat request made ready: what it asks for, the images it names with their bytes, and the call to an upstream that
 //! comes of it.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -118,10 +121,28 @@ impl Question {
         Ok(Self { read, model, stream, several, wishes, intent, began, scanned })
     }
 
-    /// What makes it the same as another; only drawings are.
-    pub fn claim(&self, client: &Client) -> Option<Claim> {
-        let drawing = self.intent != Intent::Chat || client.idempotency_key.is_some();
-        self.scanned.claim("chat", client).filter(|_| drawing)
+    /// The answer, if it only tells of what the client has drawn already and the model could do nothing but draw again.
+    pub fn notice(&self, settings: &Settings, upstream: &dyn Upstream) -> Option<String> {
+        let words = language(settings, &self.read.prompt);
+        super::notice::answer(&self.scanned.document, words).filter(|_| !takes_tools(upstream.model()))
+    }
+
+    /// What makes it the same as another; only drawings are. Our own progress text in its history makes no difference,
+    /// nor does what the client puts around the user's words: "continue" after a stop is the same question.
+    pub fn claim(&self, client: &Client, upstream: &dyn Upstream) -> Option<Claim> {
+        if self.intent == Intent::Chat && client.idempotency_key.is_none() {
+            return None;
+        }
+        let wanted = shape::Wanted {
+            linked: &HashMap::new(),
+            external: &HashMap::new(),
+            model: None,
+            dropped: &HashSet::new(),
+            without: if takes_tools(upstream.model()) { &[] } else { &TOOLS },
+            with: &[],
+        };
+        let text = shape::chat(&self.scanned.document, self.scanned.known(), &wanted);
+        self.scanned.claim("chat", client, &text)
     }
 
     /// How it wants to be waited for.
@@ -132,6 +153,7 @@ impl Question {
             intent: if self.several { Intent::Chat } else { self.intent },
             pictures: shown.iter().map(|id| client.links.link(*id)).collect(),
             model: self.model_name(settings),
+            continues: self.read.continues,
             quota_window: settings.quota_window.clone(),
         }
     }

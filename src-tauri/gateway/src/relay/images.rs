@@ -112,7 +112,7 @@ impl Relay {
         let mut asked = Asked::read(&fields(document), &client, &self.settings.snapshot())?;
         asked.prompt = scanned.readable(&asked.prompt);
         asked.parameters = scanned.readable(&asked.parameters);
-        let claim = scanned.claim("generations", &client);
+        let claim = scanned.claim("generations", &client, scanned.document.text());
         self.order(Order::Text(Box::new(scanned)), asked, Vec::new(), client, claim, permit, began).await
     }
 
@@ -276,6 +276,7 @@ fn manner(asked: &Asked, settings: &Settings) -> Manner {
         intent: Intent::Draw,
         pictures: Vec::new(),
         model: asked.model.clone().unwrap_or_else(|| settings.gateway_model.clone()),
+        continues: false,
         quota_window: settings.quota_window.clone(),
     }
 }

@@ -19,6 +19,7 @@ pub mod images;
 mod intent;
 mod link;
 mod note;
+mod notice;
 mod once;
 mod pump;
 mod receive;

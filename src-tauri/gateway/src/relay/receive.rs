@@ -169,10 +169,11 @@ impl Scanned {
         self.intake.lost().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// What makes the request the same as another one. `None` if it holds what has no digest.
-    pub fn claim(&self, endpoint: &str, client: &Client) -> Option<Claim> {
+    /// What makes the request the same as another one, told from `text`, which is its skeleton or what was made of it.
+    /// `None` if it holds what has no digest.
+    pub fn claim(&self, endpoint: &str, client: &Client, text: &[u8]) -> Option<Claim> {
         let mut has_digests = true;
-        let pieces = expand::<Blob>(self.document.text(), self.nonce, |index| match self.intake.image(index) {
+        let pieces = expand::<Blob>(text, self.nonce, |index| match self.intake.image(index) {
             Some(received) => vec![Piece::Text(received.sha256.to_string().into_bytes())],
             None => {
                 has_digests = false;

@@ -54,6 +54,8 @@ pub struct Manner {
     pub pictures: Vec<String>,
     /// The model name that the client knows.
     pub model: String,
+    /// The client puts the answer right behind an earlier one.
+    pub continues: bool,
     /// How long the quota runs, in words.
     pub quota_window: Option<String>,
 }
@@ -129,6 +131,7 @@ impl Waiting {
             intent: Intent::Chat,
             pictures: Vec::new(),
             model: String::new(),
+            continues: false,
             quota_window: None,
         };
         Self::new(Mode::Silent, manner, out, Instant::now())
@@ -211,7 +214,8 @@ impl Waiting {
         if !self.opened && self.spoke.is_none() {
             (self.opened, self.bare) = (true, true);
             self.counted = self.began.elapsed().as_secs();
-            return progress::opening(self.manner.language, &self.manner.pictures);
+            let gap = if self.manner.continues { "\n\n" } else { "" };
+            return format!("{gap}{}", progress::opening(self.manner.language, &self.manner.pictures));
         }
         self.opened = true;
         self.counted = self.began.elapsed().as_secs();

@@ -45,6 +45,13 @@ impl Edits {
         self.replaced.push((member.start..member.value.span.end, format!("{}:{json}", quote(key))));
     }
 
+    /// Removes an item of an array that is not the first. It must not be edited otherwise.
+    pub fn remove_item(&mut self, items: &[Node], at: usize) {
+        if let (Some(before), Some(item)) = (at.checked_sub(1).and_then(|at| items.get(at)), items.get(at)) {
+            self.replaced.push((before.span.end..item.span.end, String::new()));
+        }
+    }
+
     /// Removes all members with one of `keys`. Members that are removed must not be edited otherwise.
     pub fn remove(&mut self, object: &Node, keys: &[&str]) {
         let members = object.members();

@@ -42,6 +42,8 @@ pub struct Chat {
     pub latest: usize,
     /// How many of those are of the user turn itself.
     pub shown: usize,
+    /// The last turn is the assistant's: its text is to go on.
+    pub continues: bool,
 }
 
 /// An image of the conversation.
@@ -83,6 +85,7 @@ pub fn read_chat(document: &Document, known: Known<'_>) -> Result<Chat, BadReque
             after = found.len();
         }
     }
+    chat.continues = messages.items().last().and_then(|last| document.string_at(last, "role")).as_deref() == Some("assistant");
     // Of an image that stands in several turns the last one counts.
     let mut seen = HashSet::new();
     let mut kept: Vec<(usize, Picture)> = found.into_iter().enumerate().rev().filter(|(_, picture)| seen.insert(picture.clone())).collect();

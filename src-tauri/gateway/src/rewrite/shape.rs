@@ -42,10 +42,17 @@ pub fn chat(document: &Document, known: Known<'_>, wanted: &Wanted<'_>) -> Vec<u
     let is_user = |m: &Node| document.string_at(m, "role").as_deref() == Some("user");
     let last_user = messages.iter().rposition(is_user);
     // Images behind the last user turn ("continue") belong to it, at its end.
-    let behind: Vec<usize> = match last_user {
-        Some(at) => messages[at + 1..].iter().flat_map(|m| shaper.other_turn(m)).collect(),
-        None => Vec::new(),
-    };
+    let mut behind: Vec<usize> = Vec::new();
+    if let Some(last) = last_user {
+        for (at, message) in messages.iter().enumerate().skip(last + 1) {
+            // A turn that was stopped before the model said anything is none: what is to go on is the question.
+            if only_ours(document, message) {
+                shaper.edits.remove_item(messages, at);
+            } else {
+                behind.extend(shaper.other_turn(message));
+            }
+        }
+    }
     for (at, message) in messages.iter().enumerate().take(last_user.map_or(messages.len(), |at| at + 1)) {
         if is_user(message) {
             let lead = std::mem::take(&mut shaper.carried);
@@ -73,6 +80,14 @@ pub fn chat(document: &Document, known: Known<'_>, wanted: &Wanted<'_>) -> Vec<u
     }
     shaper.edits.remove(root, wanted.without);
     document.edited(shaper.edits)
+}
+
+/// Whether a turn of the assistant is nothing but our own progress.
+fn only_ours(document: &Document, message: &Node) -> bool {
+    let is_assistant = document.string_at(message, "role").as_deref() == Some("assistant");
+    let text = message.get("content").and_then(|content| document.string(content));
+    let has_others = message.members().iter().any(|m| !matches!(m.key.as_str(), "role" | "content") && !m.value.is_null());
+    is_assistant && !has_others && text.is_some_and(|text| progress::strip(&text).is_some_and(|rest| rest.trim().is_empty()))
 }
 
 struct Shaper<'a> {
