@@ -57,6 +57,7 @@ fn measure(keep_results: bool) {
     step("history");
     history::overhead(&bench, &gateway, &mut report);
     step("text");
+    texts::first_byte(&gateway, &mut report);
     texts::one_stream(&bench, &gateway, &mut report);
     texts::many_streams(&bench, &gateway, &mut report);
     step("serving");

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Barrier, thread, time::Instant};
 
 use crate::{
     children::{Bench, Gateway},
-    http::Conn,
+    http::{Conn, NUMBER, post},
     mock::{STAMP, STAMP_DIGITS, nanos},
     procfs::cpu_ms,
     relaying::{span, streamed},
@@ -67,6 +67,27 @@ fn streams(address: SocketAddr, count: usize, tokens: usize, pause: u64) -> (Vec
         let seconds = span(done.iter().map(|(began, ended, _)| (*began, *ended)));
         (done.into_iter().flat_map(|(_, _, latencies)| latencies).collect(), seconds)
     })
+}
+
+/// How long a drawing shows nothing while the upstream is silent for half a second.
+pub fn first_byte(gateway: &Gateway, report: &mut Report) {
+    let body = format!(
+        r#"{{"model":"picgate","stream":true,"user":"{NUMBER}","messages":[{{"role":"user","content":"draw bench:text 1 500000"}}]}}"#
+    );
+    let request = post("/v1/chat/completions", &body);
+    let mut conn = Conn::open(gateway.address).expect("connects");
+    let times: Vec<f64> = (0..20)
+        .map(|_| {
+            let (began, mut first) = (Instant::now(), None);
+            let head = conn.exchange(&request, &mut |_| {
+                first.get_or_insert_with(|| began.elapsed());
+            });
+            assert_eq!(head.expect("a stream").status(), 200);
+            first.map_or(f64::NAN, |first| first.as_secs_f64() * 1000.0)
+        })
+        .collect();
+    let shown = format!("{:.0} ms, slowest {:.0}", median(&times), percentile(&times, 100.0));
+    report.row(Row::at_most("first byte of a drawing in a chat", shown, "upstream silent for 500 ms", median(&times), 200.0, "ms"));
 }
 
 /// A token every millisecond.
