@@ -34,7 +34,10 @@ pub fn drawing(name: &str) -> Vec<u8> {
 
 /// A streamed chat for the answer `name`.
 pub fn streamed(name: &str) -> Vec<u8> {
-    post("/v1/chat/completions", &format!(r#"{{"model":"picgate","stream":true,"messages":[{{"role":"user","content":"bench:{name}"}}]}}"#))
+    post(
+        "/v1/chat/completions",
+        &format!(r#"{{"model":"picgate","stream":true,"user":"{NUMBER}","messages":[{{"role":"user","content":"bench:{name}"}}]}}"#),
+    )
 }
 
 /// One of those that are measured in turn.

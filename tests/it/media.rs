@@ -112,7 +112,8 @@ async fn health_and_admin_answer_without_a_key() {
     assert_eq!((&health["status"], &health["version"]), (&json!("ok"), &json!(env!("CARGO_PKG_VERSION"))));
     let page = app.get("/admin").await;
     assert_eq!(page.status(), 200);
-    assert!(!page.headers()["content-security-policy"].to_str().expect("text").contains("script"));
+    let policy = page.headers()["content-security-policy"].to_str().expect("text");
+    assert!(policy.contains("script-src 'self';") && policy.contains("frame-ancestors 'none'"), "{policy}");
     let page = page.text().await.expect("text");
     assert!(page.contains("Open WebUI") && !page.contains(&app.key));
 }

@@ -6,24 +6,48 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("model", &[]),
+    ("events", &["model"]),
     ("rewrite", &["model"]),
     ("store", &["model"]),
     ("config", &["model", "store"]),
     ("settings", &["config", "model"]),
-    ("activity", &["model", "store"]),
+    ("account", &["model", "store"]),
+    ("activity", &["events", "model", "store"]),
+    ("logbook", &["events", "model", "store"]),
     ("upstream", &["model", "store"]),
-    ("library", &["model", "rewrite", "store"]),
+    ("providers", &["config", "model", "store", "upstream"]),
+    ("library", &["events", "model", "rewrite", "store"]),
     ("jobs", &["library", "model", "store"]),
-    ("relay", &["activity", "library", "model", "rewrite", "settings", "store", "upstream"]),
-    ("http", &["jobs", "library", "model", "relay", "settings", "upstream"]),
-    ("server", &["activity", "config", "http", "jobs", "library", "model", "relay", "settings", "store", "upstream"]),
-    ("cli", &["config", "server", "store"]),
+    ("relay", &["activity", "events", "library", "model", "rewrite", "settings", "store", "upstream"]),
+    ("http", &["account", "config", "events", "jobs", "library", "model", "providers", "relay", "settings", "store", "upstream"]),
+    (
+        "server",
+        &[
+            "account",
+            "activity",
+            "config",
+            "events",
+            "http",
+            "jobs",
+            "library",
+            "logbook",
+            "model",
+            "providers",
+            "relay",
+            "settings",
+            "store",
+            "upstream",
+        ],
+    ),
+    ("cli", &["config", "logbook", "server", "store"]),
 ];
 
 /// Packages that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
+    ("argon2", &["account"]),
+    ("utoipa", &["http"]),
     ("axum", &["http", "server"]),
     ("tower", &["http", "server"]),
     ("rusqlite", &["store"]),

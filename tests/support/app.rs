@@ -66,7 +66,7 @@ impl TestApp {
     /// With a way of its own to fetch what users name.
     pub async fn fetching(variables: &[(&str, &str)], external: Fetcher) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let gateway = Gateway::start_with(&config(dir.path(), variables), external).await.expect("starts");
+        let gateway = Gateway::start_with(&config(dir.path(), variables), external, None).await.expect("starts");
         Self::around(gateway, dir)
     }
 

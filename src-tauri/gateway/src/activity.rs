@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::ActivityRecord,
+    events::Events,
+    model::{ActivityRecord, Event},
     store::{Db, add_activity, trim_activity},
 };
 
@@ -30,17 +31,19 @@ const TRIM_EVERY: usize = 500;
 #[derive(Clone, Debug)]
 pub struct Activity {
     queue: mpsc::Sender<ActivityRecord>,
+    events: Events,
 }
 
 impl Activity {
     /// A record, and the end that [`write`] takes from.
-    pub fn new() -> (Self, mpsc::Receiver<ActivityRecord>) {
+    pub fn new(events: Events) -> (Self, mpsc::Receiver<ActivityRecord>) {
         let (queue, records) = mpsc::channel(QUEUE);
-        (Self { queue }, records)
+        (Self { queue, events }, records)
     }
 
     /// Notes a request; never waits.
     pub fn note(&self, record: ActivityRecord) {
+        self.events.tell(Event::Activity(Box::new(record.clone())));
         if self.queue.try_send(record).is_err() {
             tracing::warn!("the record of a request is lost: too many wait to be written");
         }

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Config, Flags},
+    logbook::{self, Lines},
     server::Gateway,
     store::{Layout, SecretsFile},
 };
@@ -65,6 +66,8 @@ enum Command {
     Healthcheck(ServeFlags),
     /// Print the key that clients authenticate with
     Key,
+    /// Forget the admin's name and password, end all sessions, and print a ticket for a new set-up
+    ResetAdmin,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -75,6 +78,9 @@ struct ServeFlags {
     /// Port to listen on [default: 5643]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
+    /// Print the whole ticket for the set-up of /admin, also where it would be shortened
+    #[arg(long)]
+    print_ticket: bool,
 }
 
 /// Runs the command line of this process.
@@ -85,6 +91,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(flags)) => (flags.clone().or(&line.serve), Command::Serve(flags)),
         Some(Command::Healthcheck(flags)) => (flags.clone().or(&line.serve), Command::Healthcheck(flags)),
         Some(Command::Key) => (line.serve, Command::Key),
+        Some(Command::ResetAdmin) => (line.serve, Command::ResetAdmin),
     };
     let flags = Flags { host: serve.host, port: serve.port, data_dir: line.data_dir };
     let config = match Config::load(&flags, &|name| std::env::var_os(name)) {
@@ -98,17 +105,22 @@ pub fn run() -> ExitCode {
     };
     match command {
         Command::Key => print_key(&config),
+        Command::ResetAdmin => in_runtime(reset_admin(config)),
         Command::Healthcheck(_) => in_runtime(healthcheck(config)),
         Command::Serve(_) => {
-            start_log(&config);
-            in_runtime(serve_until_told(config))
+            let lines = start_log(&config);
+            in_runtime(serve_until_told(config, lines, serve.print_ticket))
         }
     }
 }
 
 impl ServeFlags {
     fn or(self, other: &Self) -> Self {
-        Self { host: self.host.or_else(|| other.host.clone()), port: self.port.or(other.port) }
+        Self {
+            host: self.host.or_else(|| other.host.clone()),
+            port: self.port.or(other.port),
+            print_ticket: self.print_ticket || other.print_ticket,
+        }
     }
 }
 
@@ -136,12 +148,30 @@ fn in_runtime(task: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-fn start_log(config: &Config) {
-    use tracing_subscriber::EnvFilter;
+fn start_log(config: &Config) -> Lines {
+    use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+    let (recorder, lines) = logbook::pair();
     let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let shown = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
+    // Our own lines alone: what libraries say is for who reads the error output.
+    let own = tracing_subscriber::filter::Targets::new().with_target("picgate_gateway", LevelFilter::INFO);
     // Fails only if somebody logs already, such as a test.
-    let _ = log.with_target(false).try_init();
+    let _ = tracing_subscriber::registry().with(shown.with_filter(filter)).with(recorder.with_filter(own)).try_init();
+    lines
+}
+
+async fn reset_admin(config: Config) -> ExitCode {
+    match Gateway::reset_admin(&config).await {
+        Ok(ticket) => {
+            say("Name and password of /admin are forgotten and all sessions have ended.");
+            say(&format!("Start the gateway, open /admin and set it up with this ticket: {}", ticket.expose()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn print_key(config: &Config) -> ExitCode {
@@ -196,18 +226,18 @@ async fn healthcheck(config: Config) -> ExitCode {
     }
 }
 
-async fn serve_until_told(config: Config) -> ExitCode {
+async fn serve_until_told(config: Config, lines: Lines, print_ticket: bool) -> ExitCode {
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    let gateway = match Gateway::start(&config).await {
+    let gateway = match Gateway::start_logging(&config, Some(lines)).await {
         Ok(gateway) => gateway,
         Err(error) => {
             complain(&error.to_string());
             return ExitCode::FAILURE;
         }
     };
-    greet(&config, &gateway);
+    greet(&config, &gateway, print_ticket);
     told_to_stop().await;
     tracing::info!(running = gateway.running(), "stopping; running drawings are finished first");
     tokio::select! {
@@ -220,7 +250,7 @@ async fn serve_until_told(config: Config) -> ExitCode {
 }
 
 /// What a person needs who sees this for the first time, and nothing more for one who has seen it often.
-fn greet(config: &Config, gateway: &Gateway) {
+fn greet(config: &Config, gateway: &Gateway, print_ticket: bool) {
     let address = gateway.address();
     let host = if address.ip().is_unspecified() || address.ip().is_loopback() { "localhost".to_owned() } else { address.ip().to_string() };
     let base = format!("http://{host}:{}", address.port());
@@ -237,6 +267,16 @@ fn greet(config: &Config, gateway: &Gateway) {
     say(&format!("  Data       {}", config.data_dir.join("store").display()));
     if upstream == "demo" {
         say("  The built-in demo draws until a real upstream is set: PICGATE_UPSTREAM_API_KEY=… (see --help).");
+    }
+    if let Some(ticket) = gateway.setup_ticket() {
+        let shown = if print_ticket || io::stdout().is_terminal() || gateway.is_first_start() {
+            ticket.expose().to_owned()
+        } else {
+            ticket.masked()
+        };
+        say(&format!("  Admin      {base}/admin  set-up ticket, valid until used: {shown}"));
+    } else {
+        say(&format!("  Admin      {base}/admin"));
     }
     if gateway.is_first_start() {
         let (port, model) = (address.port(), gateway.model());

@@ -66,6 +66,8 @@ pub struct Config {
     pub gateway_key: Option<Secret>,
     /// Settings that are fixed from outside, by their keys, checked.
     pub fixed: BTreeMap<&'static str, String>,
+    /// Name and password of the admin account that is made at the first start.
+    pub admin: Option<(String, Secret)>,
     /// The upstream, if it is fixed.
     pub upstream: Option<UpstreamChoice>,
     /// Proxies whose `X-Forwarded-*` is believed.
@@ -186,6 +188,7 @@ impl Config {
                 if fits { Ok(Secret::new(t)) } else { Err("is too short or holds characters that cannot stand in a header".into()) }
             });
         let upstream = upstream(&mut reader);
+        let admin = admin(&mut reader);
         let log = reader.parsed(
             "PICGATE_LOG",
             "use error, warn, info, debug or trace, perhaps for one module: info,picgate_gateway=debug",
@@ -222,6 +225,7 @@ impl Config {
             images_dir,
             gateway_key,
             fixed,
+            admin,
             upstream,
             trusted_proxies,
             allow_fake_ip_names,
@@ -282,6 +286,23 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
         .filter(|t| !t.is_empty())
         .map(|item| one(item).ok_or_else(|| format!("'{item}' is no address or network")))
         .collect()
+}
+
+/// Name and password come together.
+fn admin(reader: &mut Reader<'_>) -> Option<(String, Secret)> {
+    let (name, password) = (reader.text("PICGATE_ADMIN_USERNAME"), reader.text("PICGATE_ADMIN_PASSWORD"));
+    match (name, password) {
+        (name, Some(password)) => Some((name.unwrap_or_else(|| "admin".into()), Secret::new(password))),
+        (Some(_), None) => {
+            reader.problem(
+                "PICGATE_ADMIN_PASSWORD",
+                "is missing",
+                "set it beside PICGATE_ADMIN_USERNAME, or unset both to set up in the browser",
+            );
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 fn upstream(reader: &mut Reader<'_>) -> Option<UpstreamChoice> {

@@ -5,13 +5,17 @@
 //! Follow a request from [`http`] through [`relay`] to the upstream ([`upstream`]) and back; [`rewrite`] takes bodies
 //! apart and puts them together, [`library`] keeps the pictures. ARCHITECTURE.md has the whole picture.
 
+pub mod account;
 pub mod activity;
 pub mod cli;
 pub mod config;
+pub mod events;
 pub mod http;
 pub mod jobs;
 pub mod library;
+pub mod logbook;
 pub mod model;
+pub mod providers;
 pub mod relay;
 pub mod rewrite;
 pub mod server;

@@ -20,17 +20,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
+    account::{Account, AccountError, Tickets},
     activity::{self, Activity},
-    config::{Config, UpstreamChoice},
+    config::Config,
+    events::Events,
     http::{self, App, Health, Origins, Peer, Phase},
     jobs,
     library::{Library, Thumbnails},
+    logbook::{self, Lines},
     model::Secret,
+    providers::{self, ProviderError},
     relay::Relay,
     settings::{LiveSettings, Settings},
-    store::{self, Db, DbError, Files, Folder, FolderError, Layout, Secrets, SecretsError, SecretsFile},
+    store::Vault,
+    store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile},
     upstream::{
-        Demo, Learnt, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError,
+        Learnt,
         fetch::{Fetcher, Limits, Policy},
     },
 };
@@ -75,14 +80,12 @@ pub enum StartError {
     /// The file of keys.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The upstream.
-    #[error("the upstream '{name}' cannot be used: {source}")]
-    Upstream {
-        /// What the user calls it.
-        name: String,
-        /// Why.
-        source: UpstreamError,
-    },
+    /// The upstreams.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The admin account that the environment asks for.
+    #[error("the admin account cannot be made: {0}")]
+    Account(#[from] AccountError),
     /// The address.
     #[error("{address} cannot be listened on: {source}\n  remedy: {remedy}")]
     Listen {
@@ -108,6 +111,8 @@ pub struct Gateway {
     first_start: bool,
     upstreams: Vec<(String, String)>,
     model: String,
+    account: Account,
+    ticket: Option<Secret>,
     relay: Relay,
     health: Arc<Health>,
     db: Db,
@@ -125,18 +130,26 @@ impl Gateway {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_logging(config, None).await
+    }
+
+    /// The same, with `lines` of the log that are to be kept.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start_logging(config: &Config, lines: Option<Lines>) -> Result<Self, StartError> {
         // Fails only if it was done before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let policy = Policy { allow_fake_ip_names: config.allow_fake_ip_names, ..Policy::default() };
         let external = Fetcher::new(policy, Limits::default()).map_err(|e| StartError::Fetcher(e.to_string()))?;
-        Self::start_with(config, external).await
+        Self::start_with(config, external, lines).await
     }
 
     /// The same with another way to fetch what users name.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start_with(config: &Config, external: Fetcher) -> Result<Self, StartError> {
+    pub async fn start_with(config: &Config, external: Fetcher, lines: Option<Lines>) -> Result<Self, StartError> {
         let began = SystemTime::now();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let layout = Layout::new(&config.data_dir, config.database.clone(), config.images_dir.clone());
@@ -150,24 +163,49 @@ impl Gateway {
         check_mark(&folder, &db).await?;
         let files = Files::open(folder.layout.files.clone()).map_err(StartError::Files)?;
         let (thumbnails, orders) = Thumbnails::new(files.clone());
-        let library = Library::new(db.clone(), files, thumbnails.clone());
+        let events = Events::default();
+        let library = Library::new(db.clone(), files, thumbnails.clone(), events.clone());
         let table = db.read(store::load_settings).await?;
         let settings = LiveSettings::new(Settings::resolve(config, &table, secrets.gateway_key.clone()));
-        let routes = routes(config, &db, &secrets).await?;
+        let routes = providers::routes(config, &db, &secrets).await?;
+        let vault = Vault::new(secrets_file, secrets);
+        let (account, ticket) = open_account(config, &db, &vault).await?;
         let (jobs, loops, connections) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let learnt = Learnt::load(&db).await?;
-        let (activity, records) = Activity::new();
-        let relay = Relay::new(library.clone(), routes, learnt, settings.clone(), activity, jobs.clone(), external);
+        let (activity, records) = Activity::new(events.clone());
+        let relay = Relay::new(library.clone(), routes, learnt, settings.clone(), activity, events.clone(), jobs.clone(), external);
         let health = Arc::new(Health::default());
         let (accepting, background) = (CancellationToken::new(), CancellationToken::new());
         loops.spawn(jobs::write_access_times(library.clone(), background.clone()));
+        if let Some(lines) = lines {
+            let keep = logbook::write(db.clone(), lines, events.clone(), background.clone());
+            loops.spawn(async move {
+                if let Err(error) = keep.await {
+                    tracing::warn!(%error, "the log is not kept");
+                }
+            });
+        }
+        loops.spawn(jobs::index_words(db.clone(), background.clone()));
         loops.spawn(activity::write(db.clone(), records, background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
         loops.spawn(jobs::tidy_quarantine(library.clone(), background.clone()));
         loops.spawn(jobs::make_thumbnails(thumbnails, db.clone(), orders, background.clone()));
-        let origins = Arc::new(Origins { port: address.port(), trusted_proxies: config.trusted_proxies.clone() });
+        let origins = Arc::new(Origins { port: address.port(), trusted_proxies: config.trusted_proxies.clone(), hostname: hostname() });
         let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());
-        let app = App { relay: relay.clone(), library, settings, health: health.clone(), origins };
+        let app = App {
+            relay: relay.clone(),
+            library,
+            settings,
+            health: health.clone(),
+            origins,
+            account: account.clone(),
+            config: Arc::new(config.clone()),
+            secrets: vault,
+            events,
+            changing: Arc::default(),
+            stopping: accepting.clone(),
+            started_at: crate::model::now(),
+        };
         let router = http::router(app);
         // Fewer than wanted is no reason not to start: accepting pauses when they run out.
         #[cfg(unix)]
@@ -184,6 +222,8 @@ impl Gateway {
             first_start,
             upstreams,
             model,
+            account,
+            ticket,
             relay,
             health,
             db,
@@ -194,6 +234,25 @@ impl Gateway {
             loops,
             _folder: folder,
         })
+    }
+
+    /// Forgets the admin account and makes a ticket for another set-up, in a folder that no gateway uses.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was changed then.
+    pub async fn reset_admin(config: &Config) -> Result<Secret, StartError> {
+        let layout = Layout::new(&config.data_dir, config.database.clone(), config.images_dir.clone());
+        let folder = Folder::open(layout)?;
+        let secrets_file = SecretsFile::new(folder.layout.secrets());
+        let secrets = secrets_file.read_or_create()?;
+        let db = Db::open(&folder.layout.database, &folder.layout.backups())?;
+        let vault = Vault::new(secrets_file, secrets);
+        let ticket = vault.random_key()?;
+        let kept = ticket.clone();
+        vault.change(move |secrets| secrets.setup_ticket = Some(kept)).await?;
+        db.write(store::delete_admin).await?;
+        db.close().await;
+        Ok(ticket)
     }
 
     /// Where it listens.
@@ -219,6 +278,16 @@ impl Gateway {
     /// The model name that clients use.
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// The ticket that opens the set-up of /admin; `None` once there is an account.
+    pub fn setup_ticket(&self) -> Option<&Secret> {
+        self.ticket.as_ref()
+    }
+
+    /// A ticket that opens /admin once, within a minute; `None` if the system has no random numbers.
+    pub fn issue_ticket(&self) -> Option<String> {
+        self.account.tickets().issue()
     }
 
     /// Drawings under way.
@@ -259,45 +328,36 @@ async fn check_mark(folder: &Folder, db: &Db) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What the environment fixes stands before what the table says; the demo is there when nothing else is.
-async fn routes(config: &Config, db: &Db, secrets: &Secrets) -> Result<Routes, StartError> {
-    let mut upstreams: Vec<Arc<dyn Upstream>> = Vec::new();
-    let provider = |name: &str, config: OpenAiConfig| {
-        OpenAi::new(config)
-            .map(|u| Arc::new(u) as Arc<dyn Upstream>)
-            .map_err(|source| StartError::Upstream { name: name.to_owned(), source })
+/// The account, and the ticket that opens its set-up while there is none.
+async fn open_account(config: &Config, db: &Db, vault: &Vault) -> Result<(Account, Option<Secret>), StartError> {
+    let is_set_up = db.read(store::admin).await?.is_some();
+    if is_set_up {
+        return Ok((Account::new(db.clone(), Tickets::default()), None));
+    }
+    if let Some((username, password)) = &config.admin {
+        let account = Account::new(db.clone(), Tickets::default());
+        account.create(username, password.expose()).await?;
+        return Ok((account, None));
+    }
+    let ticket = match vault.secrets().setup_ticket {
+        Some(ticket) => ticket,
+        None => {
+            let ticket = vault.random_key()?;
+            let kept = ticket.clone();
+            vault.change(move |secrets| secrets.setup_ticket = Some(kept)).await?;
+            ticket
+        }
     };
-    match &config.upstream {
-        Some(UpstreamChoice::Demo) => upstreams.push(Arc::new(Demo::default())),
-        Some(UpstreamChoice::OpenAi { base_url, api_key, model, dialect }) => {
-            let name = base_url.host_str().unwrap_or("upstream").to_owned();
-            let config = OpenAiConfig {
-                name: name.clone(),
-                base_url: base_url.clone(),
-                api_key: api_key.clone(),
-                model: model.clone(),
-                dialect: *dialect,
-            };
-            upstreams.push(provider(&name, config)?);
-        }
-        None => {}
-    }
-    for row in db.read(store::list_upstreams).await? {
-        if row.kind == "demo" {
-            upstreams.push(Arc::new(Demo::default()));
-            continue;
-        }
-        let Ok(base_url) = row.base_url.parse() else {
-            tracing::warn!(upstream = row.name, "the base URL of this upstream is not valid; it is passed over");
-            continue;
-        };
-        let api_key = secrets.upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""));
-        let config = OpenAiConfig { name: row.name.clone(), base_url, api_key, model: row.model, dialect: None };
-        upstreams.push(provider(&row.name, config)?);
-    }
-    let mut upstreams = upstreams.into_iter();
-    let first = upstreams.next().unwrap_or_else(|| Arc::new(Demo::default()));
-    Ok(Routes::new(first, upstreams.collect()))
+    Ok((Account::new(db.clone(), Tickets::with(Some(ticket.expose().to_owned()))), Some(ticket)))
+}
+
+/// This computer's name, in small letters.
+fn hostname() -> Option<String> {
+    #[cfg(target_os = "linux")]
+    let name = Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
+    #[cfg(not(target_os = "linux"))]
+    let name = std::env::var("COMPUTERNAME").or_else(|_| std::env::var("HOSTNAME")).ok();
+    name.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty())
 }
 
 /// Listens on `host`; on IPv4's loopback also on IPv6's, for clients whose `localhost` is that one.

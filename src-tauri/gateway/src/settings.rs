@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     config::Config,
-    model::{Aliases, Secret, Setting},
+    model::{Aliases, Secret, Setting, hosts},
 };
 
 /// How waiting looks in a stream.
@@ -75,6 +75,8 @@ pub struct Settings {
     pub history_images: usize,
     /// Bytes of images that are sent along.
     pub history_bytes: u64,
+    /// Host names by which the admin may be called, beside those that are known.
+    pub allowed_hosts: Vec<String>,
     /// Further model names with presets.
     pub aliases: Arc<Aliases>,
 }
@@ -131,6 +133,7 @@ impl Settings {
             },
             history_images: number("history_images") as usize,
             history_bytes: u64::from(number("history_mb")) * 1024 * 1024,
+            allowed_hosts: hosts(&value("allowed_hosts")).unwrap_or_default(),
             aliases: Arc::new(Aliases::parse(&value("model_aliases")).unwrap_or_default()),
         }
     }
@@ -140,6 +143,11 @@ impl LiveSettings {
     /// Settings that begin as `settings`.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(settings)))
+    }
+
+    /// Another view from now on.
+    pub fn replace(&self, settings: Settings) {
+        self.0.store(Arc::new(settings));
     }
 
     /// The present view.

@@ -40,6 +40,17 @@ impl FromRequestParts<App> for Client {
     }
 }
 
+/// Whether the client came by https, as a trusted proxy says.
+pub(super) fn is_secure(headers: &HeaderMap, peer: Option<Peer>, origins: &Origins) -> bool {
+    if !peer.is_some_and(|peer| origins.trusts(peer.0.ip())) {
+        return false;
+    }
+    let text =
+        |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(|v| v.split(',').next().unwrap_or_default().trim().to_owned());
+    let standard = text("forwarded").and_then(|value| read_forwarded(&value).1);
+    standard.or_else(|| text("x-forwarded-proto")).as_deref() == Some("https")
+}
+
 fn link_base(headers: &HeaderMap, peer: Option<Peer>, origins: &Origins, settings: &Settings) -> LinkBase {
     if let Some(base) = &settings.public_base_url {
         return LinkBase::new(base.clone());
@@ -69,7 +80,7 @@ fn read_forwarded(value: &str) -> (Option<String>, Option<String>) {
     (find("host"), find("proto"))
 }
 
-fn without_port(host: &str) -> &str {
+pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port))
             if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') && (!name.contains(':') || name.ends_with(']')) =>
@@ -100,7 +111,7 @@ mod tests {
         for (name, value) in pairs {
             headers.insert(*name, value.parse().expect("a header"));
         }
-        let origins = Origins { port: 5643, trusted_proxies: vec!["10.1.0.0/16".parse().expect("a network")] };
+        let origins = Origins { port: 5643, trusted_proxies: vec!["10.1.0.0/16".parse().expect("a network")], hostname: None };
         let table = public.map(|url| ("public_base_url".to_owned(), url.to_owned())).into_iter().collect();
         let flags = crate::config::Flags { data_dir: Some("/nowhere".into()), ..Default::default() };
         let config = crate::config::Config::load(&flags, &|_| None).expect("loads");

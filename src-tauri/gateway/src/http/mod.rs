@@ -8,6 +8,7 @@ mod headers;
 mod health;
 mod media;
 mod openai;
+mod ui;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -15,7 +16,10 @@ use axum::{Router, extract::FromRef, middleware, routing::get};
 use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{library::Library, relay::Relay, settings::LiveSettings};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::{account::Account, config::Config, events::Events, library::Library, relay::Relay, settings::LiveSettings, store::Vault};
 
 pub use client::Peer;
 pub use health::{Health, Phase};
@@ -33,6 +37,33 @@ pub struct App {
     pub health: Arc<Health>,
     /// How links are made.
     pub origins: Arc<Origins>,
+    /// Who may use /admin.
+    pub account: Account,
+    /// What is fixed at start.
+    pub config: Arc<Config>,
+    /// Keys.
+    pub secrets: Vault,
+    /// What happens.
+    pub events: Events,
+    /// Held while settings or upstreams are changed.
+    pub changing: Arc<Mutex<()>>,
+    /// The program is stopping: streams that never end do so now.
+    pub stopping: CancellationToken,
+    /// When the program was started, milliseconds since 1970-01-01 UTC.
+    #[from_ref(skip)]
+    pub started_at: i64,
+}
+
+impl App {
+    /// The ticket of the set-up is used up.
+    fn clear_ticket(&self) {
+        let secrets = self.secrets.clone();
+        tokio::spawn(async move {
+            if let Err(error) = secrets.change(|secrets| secrets.setup_ticket = None).await {
+                tracing::warn!(%error, "the used ticket stays in the file of keys");
+            }
+        });
+    }
 }
 
 /// What is known of the addresses by which we are called.
@@ -42,6 +73,8 @@ pub struct Origins {
     pub port: u16,
     /// Proxies whose `X-Forwarded-*` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// This computer's name, in small letters.
+    pub hostname: Option<String>,
 }
 
 impl Origins {
@@ -58,11 +91,15 @@ pub fn router(app: App) -> Router {
         .route("/images/{id}", get(media::image).options(media::preflight))
         .route("/images/{id}/thumbnail", get(media::thumbnail).options(media::preflight))
         .route("/health", get(health::health))
-        .route("/", get(admin::home))
-        .route("/admin", get(admin::placeholder))
-        .route("/admin/", get(admin::placeholder))
+        .route("/metrics", get(admin::metrics))
+        .route("/", get(ui::home))
+        .route("/admin", get(ui::page))
+        .route("/admin/", get(ui::page))
+        .route("/admin/{*path}", get(ui::page))
+        .merge(admin::router(app.clone()))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), admin::host_is_known))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(headers::on_every_answer))
         .with_state(app)

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     library::{self, Library, Thumbnails},
     model::{MediaType, Sha256},
-    store::Db,
+    store::{Db, gallery, meta, set_meta},
 };
 
 /// Something that wants to hear how many images are missing.
@@ -70,4 +70,36 @@ pub async fn tidy_quarantine(library: Library, stop: CancellationToken) {
 /// Makes thumbnails as they are asked for.
 pub async fn make_thumbnails(thumbnails: Thumbnails, db: Db, orders: mpsc::Receiver<(Sha256, MediaType)>, stop: CancellationToken) {
     stop.run_until_cancelled(thumbnails.work(db, orders)).await;
+}
+
+/// Images whose words are indexed in one transaction.
+const INDEXED_TOGETHER: i64 = 500;
+
+/// Pause between two of those, so that saving comes first.
+const INDEX_PAUSE: Duration = Duration::from_millis(20);
+
+/// Indexes the words of images that were saved before there was an index.
+pub async fn index_words(db: Db, stop: CancellationToken) {
+    let number = |text: Option<String>| text.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    loop {
+        let step = db.write(move |t| {
+            let (done, until) = (number(meta(t, "words_done")?), number(meta(t, "words_until")?));
+            let reached = gallery::index_words(t, done, until, INDEXED_TOGETHER)?;
+            if let Some(reached) = reached {
+                set_meta(t, "words_done", &reached.to_string())?;
+            }
+            Ok(reached)
+        });
+        match step.await {
+            Ok(Some(_)) => {}
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the words of older images could not be indexed; tried again at the next start");
+                return;
+            }
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(INDEX_PAUSE)).await.is_none() {
+            return;
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! of it is on disk.
 
 mod access;
+mod delete;
 mod intake;
 mod outgoing;
 mod reconcile;
@@ -12,14 +13,16 @@ mod thumbnails;
 use std::{sync::Arc, time::Instant};
 
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::{
-    model::{BlobRecord, ImageId, ImageRecord, NewImage, Origin, PixelSize, Thumbnail, now},
+    events::Events,
+    model::{BlobRecord, Event, ImageId, ImageRecord, NewImage, Origin, PixelSize, Thumbnail, now},
     store::{self, Blob, Db, DbError, Files, Received},
 };
 
 pub use access::AccessLog;
+pub use delete::Deleted;
 pub use intake::{Intake, Taken};
 pub use outgoing::{Assembled, ReadBody};
 pub use reconcile::{Reconciled, reconcile};
@@ -60,19 +63,24 @@ pub struct Library {
     thumbnails: Thumbnails,
     access: Arc<AccessLog>,
     reducing: Arc<Semaphore>,
+    /// Held while a file gets its row; alone by who deletes files, so that none goes that has just come back.
+    keeping: Arc<RwLock<()>>,
+    events: Events,
     /// Images that were looked up lately; what is in them never changes but the thumbnail's state.
     known: Arc<Cache<ImageId, ImageRecord>>,
 }
 
 impl Library {
     /// A library over an opened store.
-    pub fn new(db: Db, files: Files, thumbnails: Thumbnails) -> Self {
+    pub fn new(db: Db, files: Files, thumbnails: Thumbnails, events: Events) -> Self {
         Self {
             db,
             files,
             thumbnails,
             access: Arc::default(),
             reducing: Arc::new(Semaphore::new(reduced::AT_ONCE)),
+            keeping: Arc::default(),
+            events,
             known: Arc::new(Cache::new(KNOWN_MAX)),
         }
     }
@@ -104,6 +112,7 @@ impl Library {
     /// [`LibraryError`]; what was received is then still readable as long as `received` lives.
     pub async fn save(&self, received: &Received, origin: Origin) -> Result<Saved, LibraryError> {
         let started = Instant::now();
+        let _keeping = self.keeping.read().await;
         let (files, received) = (self.files.clone(), received.clone());
         let kept = tokio::task::spawn_blocking(move || {
             let blob = files.keep(&received.blob, received.sha256)?;
@@ -125,6 +134,7 @@ impl Library {
         let inserted = self.db.write(move |t| store::insert(t, &image)).await?;
         self.thumbnails.ask(sha256, media_type);
         let id = inserted.id();
+        self.events.tell(Event::Saved(id));
         tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
         Ok(Saved { id, blob, size, complete: received.complete })
     }

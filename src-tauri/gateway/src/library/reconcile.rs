@@ -26,6 +26,7 @@ pub struct Reconciled {
 /// # Errors
 /// [`LibraryError`]; what was done until then stays.
 pub async fn reconcile(library: &Library, started: SystemTime) -> Result<Reconciled, LibraryError> {
+    library.finish_deleting().await?;
     let files = library.files().clone();
     let found = tokio::task::spawn_blocking(move || files.list()).await.map_err(|e| LibraryError::Disk(std::io::Error::other(e)))??;
     let known = library.db().read(present_digests).await?;

@@ -8,3 +8,18 @@ pub enum Dialect {
     /// `images/*` alone.
     Images,
 }
+
+impl Dialect {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Images => "images",
+        }
+    }
+
+    /// The inverse of [`Self::word`].
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Chat, Self::Images].into_iter().find(|dialect| dialect.word() == word)
+    }
+}

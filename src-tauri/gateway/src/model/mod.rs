@@ -6,6 +6,7 @@ mod clock;
 mod dialect;
 mod digest;
 mod drawing;
+mod event;
 mod host;
 mod id;
 mod image;
@@ -19,12 +20,13 @@ pub use clock::now;
 pub use dialect::Dialect;
 pub use digest::Sha256;
 pub use drawing::{Format, Resolution, Wishes};
+pub use event::{Event, Running};
 pub use host::browser_can_open;
 pub use id::ImageId;
 pub use image::{BlobRecord, ImageRecord, NewImage, Origin, Source, Thumbnail};
 pub use media::{Completeness, MediaType, PixelSize};
 pub use secret::Secret;
-pub use setting::{SETTINGS, Setting, Shape};
+pub use setting::{SETTINGS, Setting, Shape, hosts};
 
 /// A blob that can stand in a body: how long it is without looking.
 pub trait Measured {

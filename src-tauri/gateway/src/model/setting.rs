@@ -25,6 +25,8 @@ pub enum Shape {
     BaseUrl,
     /// [`Aliases`].
     Aliases,
+    /// Host names, separated by commas or lines.
+    Hosts,
 }
 
 /// One setting.
@@ -72,6 +74,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("history_images", "8", Shape::Number(1, 64)),
     // Megabytes of images that are sent along.
     setting("history_mb", "20", Shape::Number(1, 200)),
+    // Host names by which the admin may be called, beside those that are known.
+    setting("allowed_hosts", "", Shape::Hosts),
     // Further model names with presets.
     setting("model_aliases", super::DEFAULT_ALIASES, Shape::Aliases),
 ];
@@ -117,6 +121,7 @@ impl Setting {
             Shape::BaseUrl if value.is_empty() => Ok(String::new()),
             Shape::BaseUrl => base_url(value),
             Shape::Aliases => Aliases::parse(value).map(|_| value.to_owned()),
+            Shape::Hosts => hosts(value).map(|hosts| hosts.join("\n")),
         }
     }
 
@@ -129,9 +134,28 @@ impl Setting {
             Shape::Number(least, most) => format!("use a whole number from {least} to {most}"),
             Shape::Word(words) => format!("use one of {}", words.join(", ")),
             Shape::BaseUrl => "write what links shall begin with, such as https://img.example.com".into(),
+            Shape::Hosts => "write host names without port, such as picgate.example.com".into(),
             Shape::Aliases => "write one alias a line, such as picgate-16x9-4k: --ar 16:9 --size 4k".into(),
         }
     }
+}
+
+/// Host names in small letters.
+///
+/// # Errors
+/// Which one is none.
+pub fn hosts(text: &str) -> Result<Vec<String>, String> {
+    let fits = |name: &str| {
+        let labels = name
+            .split('.')
+            .all(|label| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        name.len() <= 253 && labels
+    };
+    let names = text.split([',', ';', '\n', ' ', '\r']).map(|name| name.trim().trim_end_matches('.').to_ascii_lowercase());
+    names
+        .filter(|name| !name.is_empty())
+        .map(|name| if fits(&name) { Ok(name) } else { Err(format!("'{name}' is no host name")) })
+        .collect()
 }
 
 fn switch(text: &str) -> Result<String, String> {

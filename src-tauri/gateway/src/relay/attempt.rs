@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Relay, RelayError, note::Note};
+use crate::model::Event;
 use crate::upstream::{Answer, Call, Class, Quirk, Traits, Upstream, UpstreamError};
 
 /// Attempts that are made after one that did not start.
@@ -35,8 +36,12 @@ impl Relay {
             let call = make(&traits)?;
             let endpoint = call.endpoint;
             note.called(upstream.name());
+            let began = std::time::Instant::now();
             let error = match upstream.send(call).await {
                 Ok(answer) => {
+                    if self.healths.answered(&**upstream, began.elapsed().as_millis() as i64) {
+                        self.events.tell(Event::Upstreams);
+                    }
                     for lesson in lessons {
                         self.learnt.learn(&**upstream, lesson).await;
                     }
@@ -53,6 +58,8 @@ impl Relay {
                 traits = traits.with(lesson);
                 continue;
             }
+            self.healths.failed(&**upstream, &error);
+            self.events.tell(Event::Upstreams);
             let Some(pause) = pause_before_retry(&error, retries) else { return Err(error.into()) };
             retries += 1;
             note.count("retries");

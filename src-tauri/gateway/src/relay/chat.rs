@@ -63,6 +63,7 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let mut note = question.note();
         let upstream = self.upstream();
+        let _listed = self.now_running.add("chat", &question.read.prompt, question.model.as_deref());
         let pictures = self.pictures(&question, &settings, &mut note).await?;
         let mode = match (question.stream, settings.json_keep_alive) {
             (true, _) => Mode::Chat,

@@ -127,12 +127,9 @@ impl Question {
         super::notice::answer(&self.scanned.document, words).filter(|_| !takes_tools(upstream.model()))
     }
 
-    /// What makes it the same as another; only drawings are. Our own progress text in its history makes no difference,
-    /// nor does what the client puts around the user's words: "continue" after a stop is the same question.
+    /// What makes it the same as another. Our own progress text in its history makes no difference, nor does what the
+    /// client puts around the user's words: "continue" after a stop is the same question.
     pub fn claim(&self, client: &Client, upstream: &dyn Upstream) -> Option<Claim> {
-        if self.intent == Intent::Chat && client.idempotency_key.is_none() {
-            return None;
-        }
         let wanted = shape::Wanted {
             linked: &HashMap::new(),
             external: &HashMap::new(),

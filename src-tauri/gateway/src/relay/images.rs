@@ -155,6 +155,7 @@ impl Relay {
             let settings = relay.settings.snapshot();
             let mut note = Note::new(endpoint, Kind::Drawing, asked.stream, began);
             note.asked(asked.model.as_deref(), &asked.prompt);
+            let _listed = relay.now_running.add(endpoint, &asked.prompt, asked.model.as_deref());
             let mode = match (asked.stream, settings.json_keep_alive) {
                 (true, _) => Mode::Comments,
                 (false, true) => Mode::LateJson,

@@ -23,6 +23,7 @@ mod notice;
 mod once;
 mod pump;
 mod receive;
+mod running;
 mod task;
 mod waiting;
 mod words;
@@ -36,12 +37,14 @@ use tokio_util::task::TaskTracker;
 use self::{
     delivery::{Head, Output},
     once::{Claim, Once, Turn},
+    running::NowRunning,
 };
 use crate::{
     activity::Activity,
+    events::Events,
     library::{Assembled, Library},
     settings::LiveSettings,
-    upstream::{Learnt, Routes, Upstream, fetch::Fetcher},
+    upstream::{HealthState, Healths, Learnt, Routes, Upstream, UpstreamError, fetch::Fetcher},
 };
 
 pub use delivery::Reading;
@@ -90,17 +93,22 @@ pub struct Relay {
     learnt: Learnt,
     activity: Activity,
     external: Arc<Fetcher>,
+    now_running: NowRunning,
+    healths: Healths,
+    events: Events,
 }
 
 impl Relay {
     /// A relay between `library` and the upstreams in `routes`, of which something is `learnt` already; `external` fetches
     /// what users name.
+    #[expect(clippy::too_many_arguments, reason = "called once, where everything is put together")]
     pub fn new(
         library: Library,
         routes: Routes,
         learnt: Learnt,
         settings: LiveSettings,
         activity: Activity,
+        events: Events,
         jobs: TaskTracker,
         external: Fetcher,
     ) -> Self {
@@ -113,6 +121,9 @@ impl Relay {
             once: Once::default(),
             learnt,
             activity,
+            now_running: NowRunning::new(events.clone()),
+            healths: Healths::default(),
+            events,
             external: Arc::new(external),
         }
     }
@@ -125,6 +136,38 @@ impl Relay {
     /// Names and models of the upstreams, the preferred one first.
     pub fn upstreams(&self) -> Vec<(String, String)> {
         self.routes.load().all().map(|u| (u.name().to_owned(), u.model().to_owned())).collect()
+    }
+
+    /// The upstreams, the preferred one first.
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    /// Asks other upstreams from now on; what runs goes on with those that it began with.
+    pub fn set_routes(&self, routes: Routes) {
+        self.routes.store(Arc::new(routes));
+    }
+
+    /// What was learnt of upstreams.
+    pub fn learnt(&self) -> &Learnt {
+        &self.learnt
+    }
+
+    /// How an upstream did lately.
+    pub fn health_of(&self, upstream: &dyn Upstream) -> HealthState {
+        self.healths.of(upstream)
+    }
+
+    /// A failure in words; `model` is the model that was to be asked for.
+    pub fn explain(&self, error: &UpstreamError, chinese: bool, model: &str) -> String {
+        use crate::rewrite::progress::Language;
+        let language = if chinese { Language::Zh } else { Language::En };
+        words::tell(error, language, model, None).message(language)
+    }
+
+    /// Requests that are being answered, the oldest first.
+    pub fn now_running(&self) -> Vec<crate::model::Running> {
+        self.now_running.list()
     }
 
     /// Drawings under way.

@@ -47,6 +47,7 @@ pub fn put(transaction: &Transaction<'_>, blob: &BlobRecord, now: Millis) -> rus
             blob.thumbnail.as_str(),
             now,
         ])?;
+    transaction.prepare_cached("delete from doomed where sha256 = ?1")?.execute([blob.sha256.0])?;
     Ok(())
 }
 
@@ -87,4 +88,25 @@ pub fn pending_thumbnails(connection: &Connection, limit: usize) -> rusqlite::Re
         Ok((Sha256(row.get(0)?), MediaType::from_mime(&media).ok_or_else(|| unknown(1, &media))?))
     };
     statement.query_map([limit as i64], row)?.collect()
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageFigures {
+    /// Images.
+    pub total: i64,
+    /// Images whose bytes are on disk.
+    pub local: i64,
+    /// Bytes on disk.
+    pub bytes: i64,
+}
+
+/// Counts images and adds up their files.
+pub fn image_figures(connection: &Connection) -> rusqlite::Result<ImageFigures> {
+    let one = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
+    let total = one("select count(*) from images")?;
+    // Few are missing; counting those is faster than counting the others.
+    let missing = one("select count(*) from blobs b join images i on i.sha256 = b.sha256 where b.state = 'missing'")?;
+    let bytes = one("select coalesce(sum(bytes), 0) from blobs where state = 'present'")?;
+    Ok(ImageFigures { total, local: total - missing, bytes })
 }

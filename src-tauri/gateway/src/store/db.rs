@@ -31,8 +31,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKUPS_KEPT: usize = 5;
 
 /// All migrations, in order; append only.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../../../migrations/0001_library.sql"), include_str!("../../../../migrations/0002_conversations.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/0001_library.sql"),
+    include_str!("../../../../migrations/0002_conversations.sql"),
+    include_str!("../../../../migrations/0003_admin.sql"),
+];
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]

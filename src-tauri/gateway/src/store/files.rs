@@ -309,6 +309,39 @@ impl Files {
         written
     }
 
+    /// Removes the blob with this digest and what was made from it. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says; a file that is not there is none.
+    pub fn remove(&self, sha256: Sha256) -> io::Result<()> {
+        let remove = |path: &Path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let blob = self.blob_path(sha256);
+        remove(&blob)?;
+        let name = sha256.to_string();
+        if let Some(folder) = self.thumbnail_path(sha256).parent()
+            && let Ok(entries) = fs::read_dir(folder)
+        {
+            for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&name)) {
+                remove(&entry.path())?;
+            }
+        }
+        blob.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// Bytes that are free where blobs lie, and bytes in all; `None` where the system does not say.
+    pub fn space(&self) -> Option<(u64, u64)> {
+        #[cfg(target_os = "linux")]
+        {
+            let found = rustix::fs::statvfs(self.root.as_path()).ok()?;
+            Some((found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize))
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
     /// All blobs on disk with length and time of change. Names that are no digests are passed over. Blocks.
     ///
     /// # Errors

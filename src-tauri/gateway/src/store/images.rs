@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::blobs;
+use super::{blobs, search};
 use crate::model::{BlobRecord, ImageId, ImageRecord, Millis, NewImage, Origin, Source};
 
 /// What became of an insert.
@@ -57,6 +57,7 @@ pub fn insert(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Resu
     for (position, parent) in made_from.iter().enumerate() {
         lineage.execute(params![seq, position as i64, parent.as_bytes()])?;
     }
+    search::index(transaction, seq, &[prompt.as_deref(), revised_prompt.as_deref()])?;
     Ok(Inserted::New(image.id))
 }
 

@@ -20,6 +20,9 @@ pub struct Secrets {
     /// API keys of upstreams, by their id in the database.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub upstream_keys: BTreeMap<i64, Secret>,
+    /// Opens the set-up of the admin account, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_ticket: Option<Secret>,
     /// What a newer version put there is kept.
     #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,
@@ -77,7 +80,7 @@ impl SecretsFile {
             return Ok(secrets);
         }
         let gateway_key = new_gateway_key().map_err(|e| self.io(io::Error::other(e)))?;
-        let secrets = Secrets { gateway_key, upstream_keys: BTreeMap::new(), other: BTreeMap::new() };
+        let secrets = Secrets { gateway_key, upstream_keys: BTreeMap::new(), setup_ticket: None, other: BTreeMap::new() };
         self.write(&secrets)?;
         Ok(secrets)
     }
@@ -91,7 +94,7 @@ impl SecretsFile {
         write_private(&self.0, &text).map_err(|e| self.io(e))
     }
 
-    fn io(&self, source: io::Error) -> SecretsError {
+    pub(super) fn io(&self, source: io::Error) -> SecretsError {
         SecretsError::Io { path: self.0.clone(), source }
     }
 }
@@ -111,7 +114,7 @@ fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 /// `pg-` and 192 random bits in hexadecimal.
-fn new_gateway_key() -> Result<Secret, getrandom::Error> {
+pub(super) fn new_gateway_key() -> Result<Secret, getrandom::Error> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes)?;
     let digits: String = bytes.iter().map(|b| format!("{b:02x}")).collect();

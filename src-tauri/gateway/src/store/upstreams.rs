@@ -1,6 +1,6 @@
-//! The table of upstreams.
+//! The table of upstreams. Their API keys are in the file of keys.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 /// One provider as it is stored; its API key is in the file of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +15,63 @@ pub struct UpstreamRow {
     pub base_url: String,
     /// The model that is asked for.
     pub model: String,
+    /// `chat` or `images`; `None` to find out.
+    pub dialect: Option<String>,
+    /// Whether it is used.
+    pub enabled: bool,
 }
 
-/// Upstreams that are switched on, the preferred one first.
+const COLUMNS: &str = "id, name, kind, base_url, model, dialect, enabled";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<UpstreamRow> {
+    Ok(UpstreamRow {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        kind: row.get(2)?,
+        base_url: row.get(3)?,
+        model: row.get(4)?,
+        dialect: row.get(5)?,
+        enabled: row.get(6)?,
+    })
+}
+
+/// All upstreams, the preferred one first.
 pub fn list(connection: &Connection) -> rusqlite::Result<Vec<UpstreamRow>> {
-    let mut statement =
-        connection.prepare_cached("select id, name, kind, base_url, model from upstreams where enabled = 1 order by priority, id")?;
-    let row = |row: &rusqlite::Row<'_>| {
-        Ok(UpstreamRow { id: row.get(0)?, name: row.get(1)?, kind: row.get(2)?, base_url: row.get(3)?, model: row.get(4)? })
-    };
-    statement.query_map([], row)?.collect()
+    connection.prepare_cached(&format!("select {COLUMNS} from upstreams order by priority, id"))?.query_map([], row)?.collect()
+}
+
+/// One of them.
+pub fn one(connection: &Connection, id: i64) -> rusqlite::Result<Option<UpstreamRow>> {
+    connection.prepare_cached(&format!("select {COLUMNS} from upstreams where id = ?1"))?.query_row([id], row).optional()
+}
+
+/// Adds an upstream behind all others; its number. The one in `new` does not count.
+pub fn insert(transaction: &Transaction<'_>, new: &UpstreamRow, now: i64) -> rusqlite::Result<i64> {
+    let sql = "insert into upstreams (name, kind, base_url, model, dialect, enabled, priority, created_at)
+               values (?1, ?2, ?3, ?4, ?5, ?6, (select coalesce(max(priority), 0) + 1 from upstreams), ?7)";
+    transaction.prepare_cached(sql)?.execute(params![new.name, new.kind, new.base_url, new.model, new.dialect, new.enabled, now])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Changes an upstream.
+pub fn update(transaction: &Transaction<'_>, changed: &UpstreamRow) -> rusqlite::Result<()> {
+    let sql = "update upstreams set name = ?2, kind = ?3, base_url = ?4, model = ?5, dialect = ?6, enabled = ?7 where id = ?1";
+    let UpstreamRow { id, name, kind, base_url, model, dialect, enabled } = changed;
+    transaction.prepare_cached(sql)?.execute(params![id, name, kind, base_url, model, dialect, enabled])?;
+    Ok(())
+}
+
+/// Removes an upstream; whether there was one.
+pub fn delete(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<bool> {
+    Ok(transaction.prepare_cached("delete from upstreams where id = ?1")?.execute([id])? == 1)
+}
+
+/// Puts upstreams in this order; those that are not named come behind.
+pub fn reorder(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<()> {
+    transaction.execute("update upstreams set priority = priority + 1000000", [])?;
+    let mut statement = transaction.prepare_cached("update upstreams set priority = ?2 where id = ?1")?;
+    for (at, id) in ids.iter().enumerate() {
+        statement.execute(params![id, at as i64 + 1])?;
+    }
+    Ok(())
 }

@@ -5,7 +5,9 @@ pub mod demo;
 pub mod error;
 mod failure;
 pub mod fetch;
+mod health;
 mod openai;
+mod probe;
 pub mod quirks;
 mod route;
 
@@ -19,7 +21,9 @@ use url::Url;
 pub use demo::Demo;
 pub use error::{Class, UpstreamError};
 pub use failure::{ended_in_silence, read_failure, refusal_in};
+pub use health::{HealthState, Healths};
 pub use openai::{OpenAi, OpenAiConfig};
+pub use probe::probe;
 pub use quirks::{Learnt, Quirk, Traits};
 pub use route::{Routes, takes_tools};
 
@@ -119,6 +123,9 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// Sends a call. Answers with a status other than 2xx come back as [`UpstreamError`].
     fn send(&self, call: Call) -> BoxFuture<'_, Result<Answer, UpstreamError>>;
+
+    /// The models that it offers; asking costs nothing.
+    fn models(&self) -> BoxFuture<'_, Result<Vec<String>, UpstreamError>>;
 
     /// Downloads a picture that an answer names by its address.
     fn download<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<fetch::Download, fetch::FetchError>>;

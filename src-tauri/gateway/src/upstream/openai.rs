@@ -37,6 +37,15 @@ const POOL_IDLE: Duration = Duration::from_secs(55);
 /// Most of a refusal that is read.
 const REFUSAL_MAX: usize = 64 * 1024;
 
+/// Longest list of models, in bytes.
+const MODELS_MAX: usize = 4 * 1024 * 1024;
+
+/// Most models of a list.
+const LISTED_MAX: usize = 2000;
+
+/// How long listing models may take.
+const LIST_MAX: Duration = Duration::from_secs(20);
+
 /// Shortest key that is blackened in answers; a shorter one would tear ordinary words.
 const KEY_MIN: usize = 8;
 
@@ -95,6 +104,42 @@ impl OpenAi {
         Ok(Self { client: builder().build().map_err(setup)?, downloads: builder().no_gzip().build().map_err(setup)?, config, fetcher })
     }
 
+    fn authorization(&self) -> Result<Option<HeaderValue>, UpstreamError> {
+        if self.config.api_key.expose().is_empty() {
+            return Ok(None);
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.config.api_key.expose()))
+            .map_err(|_| UpstreamError::new(Class::Auth, "the upstream's API key holds characters that no key has"))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    async fn list_models(&self) -> Result<Vec<String>, UpstreamError> {
+        let bad_url = |_| UpstreamError::new(Class::Connection, "the base URL of the upstream is not valid");
+        let url = self.config.base_url.join("models").map_err(bad_url)?;
+        let mut request = self.client.get(url).header(ACCEPT, "application/json").timeout(LIST_MAX);
+        if let Some(value) = self.authorization()? {
+            request = request.header(AUTHORIZATION, value);
+        }
+        let response = request.send().await.map_err(|e| UpstreamError::from_client(&e))?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(UpstreamError::new(Class::BadAnswer, "the upstream redirects; set its base URL to where it redirects to"));
+        }
+        let most = if status.is_success() { MODELS_MAX } else { REFUSAL_MAX };
+        let body = read_some(response, most).await;
+        if !status.is_success() {
+            return Err(read_failure(status.as_u16(), None, &body));
+        }
+        let bad = || UpstreamError::new(Class::BadAnswer, "this is no list of models; is the base URL right? It usually ends in /v1");
+        let answer: serde_json::Value = serde_json::from_slice(&body).map_err(|_| bad())?;
+        let list = answer.get("data").or_else(|| answer.get("models")).and_then(|list| list.as_array()).ok_or_else(bad)?;
+        let name = |model: &serde_json::Value| model.get("id").or_else(|| model.get("name")).and_then(|id| id.as_str()).map(str::to_owned);
+        let mut names: Vec<String> = list.iter().filter_map(name).filter(|name| name.len() <= 256).take(LISTED_MAX).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     async fn call(&self, call: Call) -> Result<Answer, UpstreamError> {
         let url = self
             .config
@@ -108,10 +153,7 @@ impl OpenAi {
             .header(CONTENT_TYPE, &call.payload.content_type)
             .header(ACCEPT, accept)
             .body(reqwest::Body::wrap((call.payload.make)()));
-        if !self.config.api_key.expose().is_empty() {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", self.config.api_key.expose()))
-                .map_err(|_| UpstreamError::new(Class::Auth, "the upstream's API key holds characters that no key has"))?;
-            value.set_sensitive(true);
+        if let Some(value) = self.authorization()? {
             request = request.header(AUTHORIZATION, value);
         }
         let response = request.send().await.map_err(|e| UpstreamError::from_client(&e))?;
@@ -119,7 +161,7 @@ impl OpenAi {
         let header = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).map(str::to_owned);
         if !status.is_success() {
             let retry_after = header(RETRY_AFTER);
-            let body = read_some(response).await;
+            let body = read_some(response, REFUSAL_MAX).await;
             if status.is_redirection() {
                 return Err(UpstreamError::new(Class::BadAnswer, "the upstream redirects; set its base URL to where it redirects to"));
             }
@@ -163,11 +205,11 @@ where
     (begins_like_events, stream::iter(first).chain(body).boxed())
 }
 
-async fn read_some(mut response: reqwest::Response) -> Vec<u8> {
+async fn read_some(mut response: reqwest::Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk[..chunk.len().min(REFUSAL_MAX - body.len())]);
-        if body.len() == REFUSAL_MAX {
+        body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]);
+        if body.len() == most {
             break;
         }
     }
@@ -222,6 +264,19 @@ impl Upstream for OpenAi {
                 error.code.iter_mut().for_each(clean);
             }
             result
+        }
+        .boxed()
+    }
+
+    fn models(&self) -> BoxFuture<'_, Result<Vec<String>, UpstreamError>> {
+        async {
+            let listed = self.list_models().await;
+            listed.map_err(|mut error| {
+                let mut message = std::mem::take(&mut error.message).into_bytes();
+                self.redact(&mut message);
+                error.message = String::from_utf8_lossy(&message).into_owned();
+                error
+            })
         }
         .boxed()
     }

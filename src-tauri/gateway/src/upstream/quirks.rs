@@ -130,6 +130,16 @@ impl Traits {
         self.0.iter().filter_map(|quirk| if let Quirk::Refuses(member) = quirk { Some(*member) } else { None })
     }
 
+    /// Everything, in words.
+    pub fn words(&self) -> Vec<String> {
+        self.0.iter().map(|quirk| quirk.word()).collect()
+    }
+
+    /// Everything.
+    pub fn all(&self) -> Vec<Quirk> {
+        self.0.iter().copied().collect()
+    }
+
     /// With one thing more.
     pub fn with(mut self, quirk: Quirk) -> Self {
         self.0.insert(quirk);

@@ -145,6 +145,10 @@ impl Upstream for Demo {
         self.answer(call).boxed()
     }
 
+    fn models(&self) -> BoxFuture<'_, Result<Vec<String>, UpstreamError>> {
+        async { Ok(vec!["demo".to_owned()]) }.boxed()
+    }
+
     fn download<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Download, FetchError>> {
         std::future::ready(Err(FetchError::Refused)).boxed()
     }

@@ -1,0 +1,100 @@
+//! Builds the admin UI with npm where that is needed, and writes down its files for `http/ui.rs`, compressed once.
+
+use std::{
+    env, fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
+
+use flate2::{Compression, write::GzEncoder};
+
+/// What the UI is made of, below `ui/`.
+const SOURCES: [&str; 8] =
+    ["src", "messages", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "project.inlang/settings.json"];
+
+fn main() {
+    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui");
+    println!("cargo::rerun-if-env-changed=PICGATE_UI");
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={}", ui.join(source).display());
+    }
+    println!("cargo::rerun-if-changed={}", ui.join("dist").display());
+    let dist = ui.join("dist");
+    let skip = env::var("PICGATE_UI").is_ok_and(|value| value == "skip");
+    if !skip && ui.join("package.json").exists() && is_stale(&ui, &dist) {
+        build(&ui);
+    }
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo names a folder"));
+    fs::write(out.join("ui.rs"), listed(&dist, &out)).expect("the list of the UI's files is written");
+}
+
+/// The time of the newest change below `path`.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let metadata = fs::metadata(path).ok()?;
+    if metadata.is_file() {
+        return metadata.modified().ok();
+    }
+    fs::read_dir(path).ok()?.flatten().filter_map(|entry| newest(&entry.path())).max()
+}
+
+fn is_stale(ui: &Path, dist: &Path) -> bool {
+    let built = fs::metadata(dist.join("index.html")).and_then(|m| m.modified()).ok();
+    let changed = SOURCES.iter().filter_map(|source| newest(&ui.join(source))).max();
+    built.is_none_or(|built| changed.is_some_and(|changed| changed > built))
+}
+
+fn build(ui: &Path) {
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let run = |args: &[&str]| {
+        let status = Command::new(npm).args(args).current_dir(ui).status();
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => panic!("npm {} ended with {status}; set PICGATE_UI=skip to build without the admin UI", args.join(" ")),
+            Err(error) => {
+                panic!("npm cannot be run ({error}): install Node.js 20 or newer, or set PICGATE_UI=skip to build without the admin UI")
+            }
+        }
+    };
+    let lock = newest(&ui.join("package-lock.json"));
+    let installed = newest(&ui.join("node_modules/.package-lock.json"));
+    if installed.is_none() || lock > installed {
+        run(&["ci", "--no-audit", "--no-fund"]);
+    }
+    run(&["run", "build"]);
+}
+
+fn files(folder: &Path, root: &Path, found: &mut Vec<(String, PathBuf)>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files(&path, root, found);
+        } else if let Ok(name) = path.strip_prefix(root) {
+            found.push((name.to_string_lossy().replace('\\', "/"), path.clone()));
+        }
+    }
+}
+
+/// Rust source: one entry for each file.
+fn listed(dist: &Path, out: &Path) -> String {
+    let mut found = Vec::new();
+    files(dist, dist, &mut found);
+    found.sort();
+    let mut source = String::from("/// Name, bytes, and the same compressed with gzip.\npub const FILES: &[(&str, &[u8], &[u8])] = &[\n");
+    for (at, (name, path)) in found.iter().enumerate() {
+        let bytes = fs::read(path).expect("a file of the UI is read");
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&bytes).expect("compresses");
+        let compressed = out.join(format!("ui-{at}.gz"));
+        fs::write(&compressed, encoder.finish().expect("compresses")).expect("a compressed file is written");
+        source.push_str(&format!(
+            "    ({name:?}, include_bytes!({:?}), include_bytes!({:?})),\n",
+            path.display().to_string(),
+            compressed.display().to_string()
+        ));
+    }
+    source.push_str("];\n");
+    source
+}

@@ -1,0 +1,297 @@
+//! The one who may use /admin: a password, sessions, and tickets that open the door once. Knows nothing of cookies.
+
+mod password;
+mod throttle;
+mod ticket;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::{
+    model::now,
+    store::{
+        Admin, Db, DbError, NewSession, SessionRow, admin, delete_other_sessions, delete_session, insert_admin, insert_session,
+        list_sessions, session_by_token, set_admin_password, touch_session,
+    },
+};
+
+pub use password::{PASSWORD_MAX, PASSWORD_MIN};
+pub use ticket::Tickets;
+
+use password::{hash, verify};
+use throttle::Throttle;
+
+/// A session that nobody used for so long has ended.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// A session ends after this, used or not.
+const ABSOLUTE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The time of last use is written at most so often.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// Passwords that are hashed at once: each takes 19 MB and a processor.
+const HASHING: usize = 2;
+
+/// Longest user name, in characters.
+pub const USERNAME_MAX: usize = 64;
+
+/// Longest description of a browser that is kept, in bytes.
+const AGENT_MAX: usize = 256;
+
+/// Why the door stays shut.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// There is an account already.
+    #[error("there is an account already")]
+    AlreadySetUp,
+    /// There is none yet.
+    #[error("there is no account yet")]
+    NotSetUp,
+    /// The ticket is unknown, used or too old.
+    #[error("the ticket is not valid")]
+    WrongTicket,
+    /// Wrong name or password.
+    #[error("name or password is wrong")]
+    WrongCredentials,
+    /// Too many attempts; try again after this.
+    #[error("too many attempts")]
+    TooMany(Duration),
+    /// The name cannot be used.
+    #[error("the name must have 1 to {USERNAME_MAX} characters")]
+    BadUsername,
+    /// The password cannot be used.
+    #[error("{0}")]
+    BadPassword(&'static str),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Hashing failed.
+    #[error("the password could not be hashed")]
+    Hash,
+}
+
+/// Who is there, and what is known of the one who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The session's number.
+    pub session: i64,
+    /// The account's name.
+    pub username: String,
+}
+
+/// Where a session comes from.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The address.
+    pub address: IpAddr,
+    /// What the browser says of itself.
+    pub agent: String,
+}
+
+/// The token of a new session: 256 random bits, in hexadecimal. Shown once.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// For the cookie.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A handle; clones share everything.
+#[derive(Clone)]
+pub struct Account {
+    db: Db,
+    tickets: Arc<Tickets>,
+    throttle: Arc<Throttle>,
+    hashing: Arc<Semaphore>,
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Account {
+    /// Over an opened database; `tickets` open the door once.
+    pub fn new(db: Db, tickets: Tickets) -> Self {
+        Self { db, tickets: Arc::new(tickets), throttle: Arc::default(), hashing: Arc::new(Semaphore::new(HASHING)) }
+    }
+
+    /// The account's name; `None` before it was set up.
+    ///
+    /// # Errors
+    /// [`AccountError::Db`].
+    pub async fn username(&self) -> Result<Option<String>, AccountError> {
+        Ok(self.db.read(admin).await?.map(|admin| admin.username))
+    }
+
+    /// The tickets.
+    pub fn tickets(&self) -> &Tickets {
+        &self.tickets
+    }
+
+    /// Makes the account; the ticket is used up only if that succeeds.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn set_up(&self, ticket: &str, username: &str, password: &str, visitor: &Visitor) -> Result<Token, AccountError> {
+        self.throttle.check(visitor.address)?;
+        if self.username().await?.is_some() {
+            return Err(AccountError::AlreadySetUp);
+        }
+        if !self.tickets.is_valid(ticket) {
+            self.throttle.failed(visitor.address);
+            return Err(AccountError::WrongTicket);
+        }
+        self.create(username, password).await?;
+        self.tickets.use_up(ticket);
+        tracing::info!(username, "the admin account was made");
+        self.open_session(visitor).await
+    }
+
+    /// Makes the account from what the environment says.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn create(&self, username: &str, password: &str) -> Result<(), AccountError> {
+        let username = username.trim();
+        if username.is_empty() || username.chars().count() > USERNAME_MAX || username.chars().any(char::is_control) {
+            return Err(AccountError::BadUsername);
+        }
+        password::check(password, username).map_err(AccountError::BadPassword)?;
+        let row = Admin { username: username.to_owned(), password: self.hashed(password).await? };
+        let made = self.db.write(move |t| insert_admin(t, &row, now())).await?;
+        if made { Ok(()) } else { Err(AccountError::AlreadySetUp) }
+    }
+
+    /// Opens a session for who knows name and password.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn log_in(&self, username: &str, password: &str, visitor: &Visitor) -> Result<Token, AccountError> {
+        self.throttle.check(visitor.address)?;
+        let row = self.db.read(admin).await?;
+        // An unknown name takes as long as a wrong password.
+        let stored = row.as_ref().map(|admin| admin.password.clone());
+        let known = row.is_some_and(|admin| admin.username == username.trim());
+        if !self.verified(password, stored).await? || !known {
+            self.throttle.failed(visitor.address);
+            tracing::warn!(address = %visitor.address, "a sign-in failed");
+            return Err(AccountError::WrongCredentials);
+        }
+        self.open_session(visitor).await
+    }
+
+    /// Opens a session for who holds a ticket, which is used up.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn log_in_by_ticket(&self, ticket: &str, visitor: &Visitor) -> Result<Token, AccountError> {
+        self.throttle.check(visitor.address)?;
+        if self.username().await?.is_none() {
+            return Err(AccountError::NotSetUp);
+        }
+        if !self.tickets.use_up(ticket) {
+            self.throttle.failed(visitor.address);
+            return Err(AccountError::WrongTicket);
+        }
+        self.open_session(visitor).await
+    }
+
+    async fn open_session(&self, visitor: &Visitor) -> Result<Token, AccountError> {
+        let token = Token(ticket::random().ok_or(AccountError::Hash)?);
+        let mut agent = visitor.agent.clone();
+        agent.truncate(agent.floor_char_boundary(AGENT_MAX));
+        let row = NewSession { token: digest(token.expose()), at: now(), address: visitor.address.to_string(), agent };
+        let ended = (now() - ms(IDLE), now() - ms(ABSOLUTE));
+        self.db.write(move |t| insert_session(t, &row, ended)).await?;
+        Ok(token)
+    }
+
+    /// Who the holder of `token` is; `None` if its session has ended.
+    ///
+    /// # Errors
+    /// [`AccountError::Db`].
+    pub async fn who(&self, token: &str) -> Result<Option<Signed>, AccountError> {
+        let token = digest(token);
+        let Some((row, username)) = self.db.read(move |c| session_by_token(c, &token)).await? else { return Ok(None) };
+        let present = now();
+        if row.seen_at < present - ms(IDLE) || row.created_at < present - ms(ABSOLUTE) {
+            self.db.write(move |t| delete_session(t, row.id)).await?;
+            return Ok(None);
+        }
+        if row.seen_at < present - ms(TOUCH_EVERY) {
+            self.db.write(move |t| touch_session(t, row.id, present)).await?;
+        }
+        Ok(Some(Signed { session: row.id, username }))
+    }
+
+    /// All sessions that have not ended, the latest first.
+    ///
+    /// # Errors
+    /// [`AccountError::Db`].
+    pub async fn sessions(&self) -> Result<Vec<SessionRow>, AccountError> {
+        let (idle, absolute) = (now() - ms(IDLE), now() - ms(ABSOLUTE));
+        let rows = self.db.read(list_sessions).await?;
+        Ok(rows.into_iter().filter(|row| row.seen_at >= idle && row.created_at >= absolute).collect())
+    }
+
+    /// Ends a session; whether there was one.
+    ///
+    /// # Errors
+    /// [`AccountError::Db`].
+    pub async fn end(&self, session: i64) -> Result<bool, AccountError> {
+        Ok(self.db.write(move |t| delete_session(t, session)).await?)
+    }
+
+    /// Ends all sessions but this one.
+    ///
+    /// # Errors
+    /// [`AccountError::Db`].
+    pub async fn end_others(&self, session: i64) -> Result<(), AccountError> {
+        Ok(self.db.write(move |t| delete_other_sessions(t, session)).await?)
+    }
+
+    /// Changes the password and ends all other sessions.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn change_password(&self, signed: &Signed, old: &str, new: &str, visitor: &Visitor) -> Result<(), AccountError> {
+        self.throttle.check(visitor.address)?;
+        let stored = self.db.read(admin).await?.map(|admin| admin.password);
+        if !self.verified(old, stored).await? {
+            self.throttle.failed(visitor.address);
+            return Err(AccountError::WrongCredentials);
+        }
+        password::check(new, &signed.username).map_err(AccountError::BadPassword)?;
+        let (hashed, session) = (self.hashed(new).await?, signed.session);
+        self.db
+            .write(move |t| {
+                set_admin_password(t, &hashed, now())?;
+                delete_other_sessions(t, session)
+            })
+            .await?;
+        tracing::info!("the admin password was changed; other sessions have ended");
+        Ok(())
+    }
+
+    async fn hashed(&self, password: &str) -> Result<String, AccountError> {
+        let _permit = self.hashing.acquire().await.map_err(|_| AccountError::Hash)?;
+        let password = password.to_owned();
+        tokio::task::spawn_blocking(move || hash(&password)).await.ok().flatten().ok_or(AccountError::Hash)
+    }
+
+    async fn verified(&self, password: &str, stored: Option<String>) -> Result<bool, AccountError> {
+        let _permit = self.hashing.acquire().await.map_err(|_| AccountError::Hash)?;
+        let password = password.to_owned();
+        tokio::task::spawn_blocking(move || verify(&password, stored.as_deref())).await.map_err(|_| AccountError::Hash)
+    }
+}

@@ -1,0 +1,141 @@
+//! Failures of the admin API: a status, a stable code, a text, and perhaps what is wrong with which field.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{
+    Json,
+    extract::rejection::{JsonRejection, QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    account::AccountError,
+    library::LibraryError,
+    store::{DbError, SecretsError},
+};
+
+/// What the UI gets.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    error: ErrorDetail,
+}
+
+/// See [`ErrorBody`].
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorDetail {
+    /// Stable.
+    code: String,
+    /// For a person.
+    message: String,
+    /// What is wrong with which field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, String>,
+}
+
+/// A failure.
+#[derive(Debug)]
+pub struct AdminError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    fields: BTreeMap<String, String>,
+    retry_after: Option<Duration>,
+}
+
+impl AdminError {
+    /// A failure.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), fields: BTreeMap::new(), retry_after: None }
+    }
+
+    /// There is no such thing.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    /// Values that cannot be used.
+    pub fn invalid(code: &'static str, fields: BTreeMap<String, String>) -> Self {
+        Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "some values cannot be used") }
+    }
+
+    /// One value that cannot be used.
+    pub fn field(code: &'static str, field: &str, problem: impl Into<String>) -> Self {
+        Self::invalid(code, BTreeMap::from([(field.to_owned(), problem.into())]))
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody { error: ErrorDetail { code: self.code.into(), message: self.message, fields: self.fields } };
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        response
+    }
+}
+
+impl From<DbError> for AdminError {
+    fn from(error: DbError) -> Self {
+        tracing::error!(%error, "the database failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "database_failed", "the database failed; the log has the reason")
+    }
+}
+
+impl From<LibraryError> for AdminError {
+    fn from(error: LibraryError) -> Self {
+        tracing::error!(%error, "the library failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_failed", error.to_string())
+    }
+}
+
+impl From<AccountError> for AdminError {
+    fn from(error: AccountError) -> Self {
+        let message = error.to_string();
+        match error {
+            AccountError::AlreadySetUp => Self::new(StatusCode::CONFLICT, "already_set_up", message),
+            AccountError::NotSetUp => Self::new(StatusCode::CONFLICT, "not_set_up", message),
+            AccountError::WrongTicket => Self::new(StatusCode::FORBIDDEN, "wrong_ticket", message),
+            AccountError::WrongCredentials => Self::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message),
+            AccountError::TooMany(after) => {
+                Self { retry_after: Some(after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message) }
+            }
+            AccountError::BadUsername => Self::field("bad_username", "username", message),
+            AccountError::BadPassword(problem) => Self::field("weak_password", "password", problem),
+            AccountError::Db(error) => error.into(),
+            AccountError::Hash => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
+        }
+    }
+}
+
+impl From<JsonRejection> for AdminError {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), "invalid_request", rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for AdminError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), "invalid_request", rejection.body_text())
+    }
+}
+
+/// A body of JSON whose mistakes are told as ours.
+#[derive(axum::extract::FromRequest)]
+#[from_request(via(Json), rejection(AdminError))]
+pub struct Body<T>(pub T);
+
+/// A query whose mistakes are told as ours.
+#[derive(axum::extract::FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(AdminError))]
+pub struct Query<T>(pub T);
+
+impl From<SecretsError> for AdminError {
+    fn from(error: SecretsError) -> Self {
+        tracing::error!(%error, "the file of keys cannot be written");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_failed", "the file of keys cannot be written; the log has the reason")
+    }
+}

@@ -1,0 +1,312 @@
+//! What was logged, what was answered, and everything as it happens.
+
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event as Frame, KeepAlive, Sse},
+    },
+};
+use futures_util::{Stream, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    error::{AdminError, Query},
+    model::Image,
+    overview, upstreams,
+};
+use crate::{
+    http::App,
+    model::Event,
+    store::{
+        StoredActivity, gallery, image_figures, list_activity,
+        log_lines::{self, LogFilter, LogLine},
+    },
+};
+
+/// Lines of one page, unless another number is asked for.
+const PAGE: u32 = 100;
+
+/// Most lines of one page.
+const PAGE_MAX: u32 = 500;
+
+/// Most lines of an export.
+const EXPORT_MAX: u32 = 20_000;
+
+/// Longest search, in bytes.
+const SEARCH_MAX: usize = 200;
+
+/// How long a browser waits before it comes back.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A comment is sent after so long a silence.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A line of the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Line {
+    seq: i64,
+    at: i64,
+    level: String,
+    target: String,
+    message: String,
+    fields: BTreeMap<String, String>,
+    request: Option<String>,
+}
+
+impl From<LogLine> for Line {
+    fn from(line: LogLine) -> Self {
+        let LogLine { seq, at, level, target, message, fields, request } = line;
+        Self { seq, at, level, target, message, fields: serde_json::from_str(&fields).unwrap_or_default(), request }
+    }
+}
+
+/// Newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinePage {
+    items: Vec<Line>,
+    /// For `before`; `null` at the end.
+    next: Option<i64>,
+}
+
+/// Which lines.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct WantedLines {
+    /// The least level: `error`, `warn`, `info` (default) or `debug`.
+    level: Option<String>,
+    /// A piece of the message or of a field.
+    q: Option<String>,
+    /// Only of this request.
+    request: Option<String>,
+    /// Only lines before this one.
+    before: Option<i64>,
+    /// 1 to 500.
+    limit: Option<u32>,
+}
+
+/// A request that was answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Activity {
+    seq: i64,
+    at: i64,
+    endpoint: String,
+    /// `task`, `chat` or `drawing`.
+    kind: String,
+    streamed: bool,
+    model: Option<String>,
+    upstream: Option<String>,
+    prompt: Option<String>,
+    /// `ok`, or the code of the error.
+    outcome: String,
+    message: Option<String>,
+    images: Vec<String>,
+    calls: i64,
+    first_byte_ms: Option<i64>,
+    duration_ms: i64,
+    notes: Value,
+}
+
+impl From<StoredActivity> for Activity {
+    fn from(row: StoredActivity) -> Self {
+        Self {
+            seq: row.seq,
+            at: row.at,
+            endpoint: row.endpoint,
+            kind: row.kind,
+            streamed: row.streamed,
+            model: row.model,
+            upstream: row.upstream,
+            prompt: row.prompt,
+            outcome: row.outcome,
+            message: row.message,
+            images: serde_json::from_str(&row.images).unwrap_or_default(),
+            calls: row.calls,
+            first_byte_ms: row.first_byte_ms,
+            duration_ms: row.duration_ms,
+            notes: serde_json::from_str(&row.notes).unwrap_or_default(),
+        }
+    }
+}
+
+/// Newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActivityPage {
+    items: Vec<Activity>,
+    /// For `before`; `null` at the end.
+    next: Option<i64>,
+}
+
+/// Which records.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct WantedActivity {
+    /// `failed`: only failures.
+    outcome: Option<String>,
+    /// Only records before this one.
+    before: Option<i64>,
+    /// 1 to 500.
+    limit: Option<u32>,
+}
+
+impl WantedLines {
+    fn filter(self, most: u32) -> Result<LogFilter, AdminError> {
+        const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
+        let least = match self.level.as_deref() {
+            None | Some("") => 2,
+            Some(word) => LEVELS
+                .iter()
+                .position(|level| *level == word)
+                .ok_or_else(|| AdminError::field("invalid_request", "level", "is not known"))?,
+        };
+        let text = self.q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty());
+        if text.as_ref().is_some_and(|text| text.len() > SEARCH_MAX) {
+            return Err(AdminError::field("invalid_request", "q", "is too long"));
+        }
+        let limit = self.limit.unwrap_or(PAGE.min(most)).clamp(1, most);
+        let request = self.request.filter(|request| !request.is_empty());
+        Ok(LogFilter { levels: LEVELS[..=least].to_vec(), text, request, before: self.before, limit })
+    }
+}
+
+/// Lines of the log.
+#[utoipa::path(get, path = "/logs", params(WantedLines), responses((status = 200, body = LinePage)))]
+pub async fn logs(State(app): State<App>, Query(wanted): Query<WantedLines>) -> Result<Json<LinePage>, AdminError> {
+    let filter = wanted.filter(PAGE_MAX)?;
+    let limit = filter.limit as usize;
+    let items: Vec<Line> = app.library.db().read(move |c| log_lines::list(c, &filter)).await?.into_iter().map(Line::from).collect();
+    let next = items.last().map(|line| line.seq).filter(|_| items.len() == limit);
+    Ok(Json(LinePage { items, next }))
+}
+
+/// Forgets all lines.
+#[utoipa::path(delete, path = "/logs", responses((status = 204)))]
+pub async fn clear_logs(State(app): State<App>) -> Result<StatusCode, AdminError> {
+    app.library.db().write(log_lines::clear).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// All lines as text.
+#[utoipa::path(get, path = "/logs/export", params(WantedLines), responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn export_logs(State(app): State<App>, Query(wanted): Query<WantedLines>) -> Result<Response, AdminError> {
+    let mut filter = wanted.filter(EXPORT_MAX)?;
+    filter.limit = EXPORT_MAX;
+    let mut lines = app.library.db().read(move |c| log_lines::list(c, &filter)).await?;
+    lines.reverse();
+    let mut text = String::new();
+    for line in lines {
+        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(line.at) * 1_000_000).ok();
+        let time = time.and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default();
+        let request = line.request.map(|request| format!(" [{request}]")).unwrap_or_default();
+        let message = line.message.replace(['\r', '\n'], " ");
+        text.push_str(&format!("{time} {:5}{request} {message} {}\n", line.level, line.fields));
+    }
+    let headers =
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CONTENT_DISPOSITION, "attachment; filename=\"picgate-log.txt\"")];
+    Ok((headers, text).into_response())
+}
+
+/// Requests that were answered.
+#[utoipa::path(get, path = "/activity", params(WantedActivity), responses((status = 200, body = ActivityPage)))]
+pub async fn activity(State(app): State<App>, Query(wanted): Query<WantedActivity>) -> Result<Json<ActivityPage>, AdminError> {
+    let (failed, limit) = (wanted.outcome.as_deref() == Some("failed"), wanted.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX));
+    let rows = app.library.db().read(move |c| list_activity(c, wanted.before, failed, limit)).await?;
+    let items: Vec<Activity> = rows.into_iter().map(Activity::from).collect();
+    let next = items.last().map(|item| item.seq).filter(|_| items.len() == limit as usize);
+    Ok(Json(ActivityPage { items, next }))
+}
+
+/// Everything as it happens: a `snapshot` first, then `running`, `image`, `images_deleted`, `log`, `activity`,
+/// `upstreams`, `settings` and `stats`.
+#[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
+pub async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
+    let listener = app.events.listen();
+    let stop = app.stopping.clone();
+    let state = (app, listener, Vec::<Frame>::new(), true);
+    let frames = stream::unfold(state, move |(app, mut listener, mut ready, mut fresh)| {
+        let stop = stop.clone();
+        async move {
+            loop {
+                if let Some(frame) = (!ready.is_empty()).then(|| ready.remove(0)) {
+                    return Some((Ok(frame), (app, listener, ready, fresh)));
+                }
+                if std::mem::take(&mut fresh) {
+                    ready.push(snapshot(&app).await);
+                    continue;
+                }
+                match stop.run_until_cancelled(listener.recv()).await? {
+                    Ok(event) => ready = told(&app, event).await,
+                    // Too slow for all of it: begin anew.
+                    Err(RecvError::Lagged(_)) => fresh = true,
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        }
+    });
+    Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+fn frame(name: &str, body: &impl Serialize) -> Frame {
+    Frame::default().event(name).json_data(body).unwrap_or_else(|_| Frame::default().comment("not told"))
+}
+
+async fn figures(app: &App) -> Value {
+    match app.library.db().read(image_figures).await {
+        Ok(figures) => json!({
+            "images": {"total": figures.total, "local": figures.local, "missing": figures.total - figures.local},
+            "bytes": figures.bytes,
+            "uploads": null,
+        }),
+        Err(_) => Value::Null,
+    }
+}
+
+async fn snapshot(app: &App) -> Frame {
+    let body = json!({"stats": figures(app).await, "running": overview::running(app), "jobs": []});
+    frame("snapshot", &body).retry(RETRY)
+}
+
+async fn told(app: &App, event: Event) -> Vec<Frame> {
+    match event {
+        Event::Running => vec![frame("running", &overview::running(app))],
+        Event::Saved(id) => {
+            let found = app.library.db().read(move |c| gallery::one(c, id)).await.ok().flatten();
+            let image = found.map(|listed| frame("image", &Image::from(listed)));
+            image.into_iter().chain([frame("stats", &figures(app).await)]).collect()
+        }
+        Event::Thumbnail | Event::Jobs => Vec::new(),
+        Event::Deleted(ids) => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            vec![frame("images_deleted", &json!({"ids": ids})), frame("stats", &figures(app).await)]
+        }
+        Event::Activity(record) => {
+            let images: Vec<String> = record.images.iter().map(ToString::to_string).collect();
+            let body = json!({
+                "seq": null, "at": record.at, "endpoint": record.endpoint, "kind": record.kind.word(), "streamed": record.streamed,
+                "model": record.model, "upstream": record.upstream, "prompt": record.prompt, "outcome": record.outcome,
+                "message": record.message, "images": images, "calls": record.calls, "first_byte_ms": record.first_byte_ms,
+                "duration_ms": record.duration_ms, "notes": serde_json::from_str::<Value>(&record.notes).unwrap_or_default(),
+            });
+            vec![frame("activity", &body)]
+        }
+        Event::Logged(first, last) => {
+            let filter =
+                LogFilter { before: Some(last + 1), limit: (last - first + 1).clamp(1, i64::from(PAGE)) as u32, ..LogFilter::default() };
+            let mut lines = app.library.db().read(move |c| log_lines::list(c, &filter)).await.unwrap_or_default();
+            lines.reverse();
+            lines.into_iter().map(|line| frame("log", &Line::from(line))).collect()
+        }
+        Event::Settings => vec![frame("settings", &json!({}))],
+        Event::Upstreams => match upstreams::all(app).await {
+            Ok(items) => vec![frame("upstreams", &json!({ "items": items }))],
+            Err(_) => Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,81 @@
+//! The admin API under `/admin/api`. Every route but those of the session needs a session; every request that changes
+//! something must come from our own pages. The OpenAPI document is made from these handlers.
+
+#![allow(unused_qualifications, reason = "utoipa's macros write them")]
+
+mod error;
+mod guard;
+mod images;
+mod live;
+mod model;
+mod overview;
+mod session;
+mod settings;
+mod upstreams;
+
+use axum::{Json, Router, extract::DefaultBodyLimit, middleware, response::IntoResponse, routing::get};
+use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::App;
+
+pub use guard::host_is_known;
+pub use overview::metrics;
+
+/// Largest body, in bytes: lists of ids and word lists fit.
+const BODY_MAX: usize = 256 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "PicGate admin API", description = "For PicGate's own admin UI. It may change with any version."))]
+struct Described;
+
+/// All routes and their description.
+fn described() -> (Router<App>, Document) {
+    OpenApiRouter::with_openapi(Described::openapi()).nest("/admin/api", routes()).split_for_parts()
+}
+
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(session::session))
+        .routes(routes!(session::set_up))
+        .routes(routes!(session::log_in))
+        .routes(routes!(session::by_ticket))
+        .routes(routes!(session::log_out))
+        .routes(routes!(session::sessions, session::end_others))
+        .routes(routes!(session::end_one))
+        .routes(routes!(session::change_password))
+        .routes(routes!(settings::list, settings::change))
+        .routes(routes!(settings::gateway_key, settings::new_gateway_key))
+        .routes(routes!(upstreams::list, upstreams::add))
+        .routes(routes!(upstreams::change, upstreams::remove))
+        .routes(routes!(upstreams::reorder))
+        .routes(routes!(upstreams::test))
+        .routes(routes!(upstreams::forget))
+        .routes(routes!(overview::stats))
+        .routes(routes!(overview::about))
+        .routes(routes!(overview::connect))
+        .routes(routes!(overview::check))
+        .routes(routes!(overview::draw_test))
+        .routes(routes!(images::list))
+        .routes(routes!(images::one))
+        .routes(routes!(images::delete))
+        .routes(routes!(images::models))
+        .routes(routes!(live::logs, live::clear_logs))
+        .routes(routes!(live::export_logs))
+        .routes(routes!(live::activity))
+        .routes(routes!(live::events))
+}
+
+/// The OpenAPI document.
+pub fn document() -> Document {
+    described().1
+}
+
+/// Everything under `/admin/api`.
+pub fn router(app: App) -> Router<App> {
+    let (router, _) = described();
+    router
+        .route("/admin/api/openapi.json", get(|| async { Json(document()).into_response() }))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn_with_state(app, guard::guard))
+}

@@ -1,0 +1,61 @@
+//! What several answers of the admin API have in common.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{model::Thumbnail, store::Listed};
+
+/// An image as lists show it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Image {
+    /// A UUID; the link is `/images/{id}`.
+    pub id: String,
+    /// Pixels, if the file says so.
+    pub width: Option<u32>,
+    /// Pixels, if the file says so.
+    pub height: Option<u32>,
+    /// Length of the file.
+    pub bytes: u64,
+    /// `image/png`, …
+    pub media_type: String,
+    /// `generated`, `edited`, `uploaded` or `imported`.
+    pub source: String,
+    /// The user's words.
+    pub prompt: Option<String>,
+    /// The model name that the client used.
+    pub model: Option<String>,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub accessed_at: i64,
+    /// Whether the bytes are on disk.
+    pub local: bool,
+    /// `none`: there is no copy in a bucket.
+    pub cloud: &'static str,
+    /// `made`, `pending` or `failed`.
+    pub thumbnail: &'static str,
+}
+
+impl From<Listed> for Image {
+    fn from(listed: Listed) -> Self {
+        Self {
+            id: listed.id.to_string(),
+            width: listed.blob.size.map(|size| size.width),
+            height: listed.blob.size.map(|size| size.height),
+            bytes: listed.blob.bytes,
+            media_type: listed.blob.media_type.mime().to_owned(),
+            source: listed.source,
+            prompt: listed.prompt,
+            model: listed.model,
+            created_at: listed.created_at,
+            accessed_at: listed.accessed_at,
+            local: listed.local,
+            cloud: "none",
+            thumbnail: match listed.blob.thumbnail {
+                Thumbnail::Made => "made",
+                Thumbnail::Pending => "pending",
+                Thumbnail::Failed => "failed",
+            },
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! How things are: figures, what runs, where clients reach us, and a picture to try the whole path.
+
+use std::{
+    net::{IpAddr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::BodyExt;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    error::{AdminError, Body},
+    guard,
+    model::Image,
+    upstreams::{self, Upstream},
+};
+use crate::{
+    http::{App, error::ApiError},
+    model::{self, ImageId, now},
+    relay::{Client, Reply},
+    store::{GalleryFilter, days, gallery, image_figures},
+    upstream::probe,
+};
+
+/// Days of the plot.
+const DAYS: i64 = 30;
+
+/// Pictures of the dashboard.
+const LATEST: usize = 12;
+
+/// Longest prompt of a test picture, in characters.
+const PROMPT_MAX: usize = 1000;
+
+/// How long a test picture may take.
+const DRAW_MAX: Duration = Duration::from_secs(600);
+
+/// How many images there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImageFigures {
+    total: i64,
+    /// With their bytes on disk.
+    local: i64,
+    /// Whose bytes should be on disk and are not.
+    missing: i64,
+}
+
+/// Space.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Disk {
+    free: u64,
+    total: u64,
+}
+
+/// Copies in a bucket.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Uploads {
+    pending: i64,
+    stored: i64,
+    failed: i64,
+}
+
+/// Drawings of a day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DayFigures {
+    /// `2026-11-01`
+    day: String,
+    ok: i64,
+    failed: i64,
+    mean_ms: Option<i64>,
+}
+
+/// A request that is being answered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Running {
+    id: String,
+    endpoint: &'static str,
+    prompt: Option<String>,
+    model: Option<String>,
+    began_at: i64,
+}
+
+impl From<model::Running> for Running {
+    fn from(running: model::Running) -> Self {
+        let model::Running { id, endpoint, prompt, model, began_at } = running;
+        Self { id: id.to_string(), endpoint, prompt, model, began_at }
+    }
+}
+
+/// The dashboard.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Stats {
+    images: ImageFigures,
+    /// Of all files.
+    bytes: i64,
+    disk: Option<Disk>,
+    /// `null`: no bucket is set.
+    uploads: Option<Uploads>,
+    days: Vec<DayFigures>,
+    running: Vec<Running>,
+    latest: Vec<Image>,
+    upstream: Upstream,
+    /// When a client first asked for something.
+    first_request_at: Option<i64>,
+}
+
+/// A picture to try the whole path.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct DrawTest {
+    prompt: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Drawn {
+    image: Image,
+    link: String,
+    ms: u64,
+}
+
+/// An address by which a client may reach us.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Place {
+    /// `host`, `lan`, `docker_desktop` or `docker_linux`.
+    place: &'static str,
+    base_url: String,
+    works: bool,
+    /// `listen_all` or `listen_bridge`.
+    remedy: Option<&'static str>,
+}
+
+/// Where clients reach us.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Connect {
+    port: u16,
+    model: String,
+    /// `loopback`, `all` or `address`.
+    listens: &'static str,
+    address: String,
+    public_base_url: Option<String>,
+    places: Vec<Place>,
+}
+
+/// Which address to try.
+#[derive(Deserialize, ToSchema)]
+pub struct Check {
+    base_url: String,
+}
+
+/// One step of a check.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CheckStep {
+    /// `reach`, `key` or `link`.
+    step: &'static str,
+    ok: bool,
+    /// `unreachable`, `unknown_name`, `not_picgate`, `wrong_key`, `no_link`.
+    code: Option<&'static str>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Checked {
+    ok: bool,
+    steps: Vec<CheckStep>,
+}
+
+/// What we are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct About {
+    version: &'static str,
+    started_at: i64,
+    data_dir: String,
+    database_bytes: u64,
+}
+
+/// Requests that are being answered, for the UI.
+pub fn running(app: &App) -> Vec<Running> {
+    app.relay.now_running().into_iter().map(Running::from).collect()
+}
+
+/// Figures, plot, what runs, the latest pictures.
+#[utoipa::path(get, path = "/stats", responses((status = 200, body = Stats)))]
+pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, AdminError> {
+    let since = now() - DAYS * 24 * 3600 * 1000;
+    let (figures, days, latest, first_request_at) = app
+        .library
+        .db()
+        .read(move |c| {
+            let (latest, _) = gallery::page(c, &GalleryFilter::default(), None, LATEST)?;
+            Ok((image_figures(c)?, days(c, since)?, latest, crate::store::first_activity(c)?))
+        })
+        .await?;
+    let disk = app.library.files().space().map(|(free, total)| Disk { free, total });
+    let upstream = upstreams::all(&app).await?.into_iter().find(Upstream::is_preferred);
+    let upstream = upstream.ok_or_else(|| AdminError::not_found("upstream"))?;
+    Ok(Json(Stats {
+        images: ImageFigures { total: figures.total, local: figures.local, missing: figures.total - figures.local },
+        bytes: figures.bytes,
+        disk,
+        uploads: None,
+        days: days.into_iter().map(|day| DayFigures { day: day.day, ok: day.ok, failed: day.failed, mean_ms: day.mean_ms }).collect(),
+        running: running(&app),
+        latest: latest.into_iter().map(Image::from).collect(),
+        upstream,
+        first_request_at,
+    }))
+}
+
+/// Draws a picture the way a client would.
+#[utoipa::path(post, path = "/draw-test", request_body = DrawTest, responses((status = 200, body = Drawn)))]
+pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<DrawTest>) -> Result<Response, AdminError> {
+    let prompt: String = body.prompt.unwrap_or_default().trim().chars().take(PROMPT_MAX).collect();
+    let prompt = if prompt.is_empty() { "一只坐在窗边的橘猫，水彩画".to_owned() } else { prompt };
+    let model = app.settings.snapshot().gateway_model.clone();
+    let request = serde_json::json!({"model": model, "prompt": prompt, "n": 1, "response_format": "url"}).to_string();
+    let began = Instant::now();
+    let client = Client { prefers_base64: false, task: None, idempotency_key: Some(uuid::Uuid::new_v4().to_string()), ..client };
+    let request = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(request))]);
+    let reply = tokio::time::timeout(DRAW_MAX, app.relay.generate(request, client)).await;
+    let reply = match reply {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => return Ok(ApiError::from(error).into_response()),
+        Err(_) => return Err(AdminError::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "the picture takes too long")),
+    };
+    let Reply::Json(body, reading) = reply else {
+        return Err(AdminError::new(StatusCode::BAD_GATEWAY, "bad_upstream_answer", "the answer is no picture"));
+    };
+    let text = body.body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    if let Some(reading) = reading {
+        reading.delivered();
+    }
+    let answer: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let link = answer["data"][0]["url"].as_str().unwrap_or_default().to_owned();
+    let id: Option<ImageId> = link.rsplit('/').next().and_then(|id| id.parse().ok());
+    let image = match id {
+        Some(id) => app.library.db().read(move |c| gallery::one(c, id)).await?,
+        None => None,
+    };
+    let Some(image) = image else {
+        return Err(AdminError::new(StatusCode::BAD_GATEWAY, "bad_upstream_answer", "the picture was not stored; the log has the reason"));
+    };
+    Ok(Json(Drawn { image: image.into(), link, ms: began.elapsed().as_millis() as u64 }).into_response())
+}
+
+/// The address of this computer in its network. Nothing is sent.
+fn lan_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    // TEST-NET-1 (RFC 5737): the system only looks up the way there.
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
+fn places(app: &App) -> (Vec<Place>, &'static str) {
+    let (host, port) = (app.config.host, app.origins.port);
+    let listens = if host.is_unspecified() {
+        "all"
+    } else if host.is_loopback() {
+        "loopback"
+    } else {
+        "address"
+    };
+    let on_bridge = matches!(host, IpAddr::V4(v4) if v4.octets()[0] == 172 && (16..32).contains(&v4.octets()[1]));
+    let url = |name: &str| format!("http://{name}:{port}/v1");
+    let all = host.is_unspecified();
+    let place = |place, base_url, works: bool, remedy| Place { place, base_url, works, remedy: if works { None } else { Some(remedy) } };
+    let mut places = Vec::new();
+    let host_name = if all || host.is_loopback() { "localhost".to_owned() } else { host.to_string() };
+    places.push(place("host", url(&host_name), true, "listen_all"));
+    if let Some(lan) = lan_address() {
+        places.push(place("lan", url(&lan.to_string()), all || lan == host, "listen_all"));
+    }
+    // Docker Desktop forwards to the host's loopback; Docker on Linux goes through the bridge.
+    let on_linux = cfg!(target_os = "linux");
+    if on_linux {
+        places.push(place("docker_linux", url("host.docker.internal"), all || on_bridge, "listen_bridge"));
+    } else {
+        places.push(place("docker_desktop", url("host.docker.internal"), all || host.is_loopback(), "listen_all"));
+    }
+    (places, listens)
+}
+
+/// Where clients reach us.
+#[utoipa::path(get, path = "/connect", responses((status = 200, body = Connect)))]
+pub async fn connect(State(app): State<App>) -> Json<Connect> {
+    let settings = app.settings.snapshot();
+    let (places, listens) = places(&app);
+    Json(Connect {
+        port: app.origins.port,
+        model: settings.gateway_model.clone(),
+        listens,
+        address: app.config.host.to_string(),
+        public_base_url: settings.public_base_url.clone(),
+        places,
+    })
+}
+
+/// Tries one of our own addresses as a client would: models with the key, then a picture by its link.
+#[utoipa::path(post, path = "/connect/check", request_body = Check, responses((status = 200, body = Checked)))]
+pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Json<Checked>, AdminError> {
+    let settings = app.settings.snapshot();
+    let public = settings.public_base_url.as_ref().map(|url| format!("{url}/v1"));
+    let known: Vec<String> = places(&app).0.into_iter().map(|place| place.base_url).chain(public).collect();
+    if !known.contains(&body.base_url) {
+        return Err(AdminError::field("invalid_request", "base_url", "is none of the addresses of this gateway"));
+    }
+    let latest = app.library.db().read(|c| gallery::page(c, &GalleryFilter::default(), None, 1)).await?.0;
+    let image = latest.first().map(|image| image.id.to_string());
+    let steps = probe(&body.base_url, settings.gateway_key.expose(), image.as_deref()).await;
+    let steps: Vec<CheckStep> = steps.into_iter().map(|(step, code)| CheckStep { step, ok: code.is_none(), code }).collect();
+    Ok(Json(Checked { ok: steps.iter().all(|step| step.ok), steps }))
+}
+
+/// What we are.
+#[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
+pub async fn about(State(app): State<App>) -> Json<About> {
+    let database = app.config.data_dir.join("store").join("picgate.sqlite3");
+    let database_bytes = tokio::fs::metadata(app.config.database.as_ref().unwrap_or(&database)).await.map_or(0, |m| m.len());
+    let data_dir = app.config.data_dir.display().to_string();
+    Json(About { version: env!("CARGO_PKG_VERSION"), started_at: app.started_at, data_dir, database_bytes })
+}
+
+/// `GET /metrics` in Prometheus' text format, for who has the gateway key or a session.
+pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, AdminError> {
+    let bearer = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).and_then(|value| value.strip_prefix(b"Bearer "));
+    let by_key = bearer.is_some_and(|token| app.settings.snapshot().gateway_key.matches(token.trim_ascii()));
+    let by_session = match guard::token(&headers, app.origins.port) {
+        Some(token) if !by_key => app.account.who(&token).await?.is_some(),
+        _ => false,
+    };
+    if !by_key && !by_session {
+        return Err(AdminError::new(StatusCode::UNAUTHORIZED, "not_signed_in", "the gateway key is needed, as 'Authorization: Bearer'"));
+    }
+    let (figures, outcomes) = app.library.db().read(|c| Ok((image_figures(c)?, crate::store::outcomes(c)?))).await?;
+    let mut text = String::new();
+    let mut gauge =
+        |name: &str, help: &str, value: String| text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+    gauge("picgate_images", "Images in the library.", figures.total.to_string());
+    gauge("picgate_images_missing", "Images whose bytes should be on disk and are not.", (figures.total - figures.local).to_string());
+    gauge("picgate_image_bytes", "Bytes of all image files.", figures.bytes.to_string());
+    gauge("picgate_running", "Requests that are being answered.", app.relay.running().to_string());
+    gauge("picgate_uptime_seconds", "Seconds since the start.", ((now() - app.started_at) / 1000).to_string());
+    text.push_str(
+        "# HELP picgate_recorded_requests Requests in the record (the latest 10000), by outcome.\n# TYPE picgate_recorded_requests gauge\n",
+    );
+    for (kind, outcome, count) in outcomes {
+        text.push_str(&format!("picgate_recorded_requests{{kind=\"{kind}\",outcome=\"{outcome}\"}} {count}\n"));
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}

@@ -1,0 +1,220 @@
+//! Set-up, sign-in, sign-out, sessions and the password.
+
+use axum::{
+    Extension, Json,
+    extract::{FromRequestParts, Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    error::{AdminError, Body},
+    guard,
+};
+use crate::{
+    account::{Signed, Token, Visitor},
+    http::{App, client::Peer},
+    settings::Speech,
+};
+
+/// How things stand with the visitor.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionState {
+    /// `setup`, `signed_out` or `signed_in`.
+    state: &'static str,
+    /// The account's name, once signed in.
+    username: Option<String>,
+    /// Of this program.
+    version: &'static str,
+    /// `auto`, `zh` or `en`.
+    language: &'static str,
+    /// Setting up takes the ticket from the log.
+    needs_ticket: bool,
+}
+
+/// A first account.
+#[derive(Deserialize, ToSchema)]
+pub struct SetUp {
+    ticket: String,
+    username: String,
+    password: String,
+}
+
+/// Name and password.
+#[derive(Deserialize, ToSchema)]
+pub struct LogIn {
+    username: String,
+    password: String,
+}
+
+/// A ticket of the desktop app.
+#[derive(Deserialize, ToSchema)]
+pub struct ByTicket {
+    ticket: String,
+}
+
+/// Old and new.
+#[derive(Deserialize, ToSchema)]
+pub struct ChangePassword {
+    old_password: String,
+    new_password: String,
+}
+
+/// A session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionItem {
+    id: i64,
+    /// The one that asks.
+    current: bool,
+    created_at: i64,
+    seen_at: i64,
+    address: String,
+    agent: String,
+}
+
+/// A list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Sessions {
+    items: Vec<SessionItem>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let address = parts.extensions.get::<Peer>().map_or_else(|| [0, 0, 0, 0].into(), |peer| peer.0.ip());
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        Ok(Self { address, agent })
+    }
+}
+
+async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, AdminError> {
+    let is_set_up = app.account.username().await?.is_some();
+    let state = match (is_set_up, &username) {
+        (false, _) => "setup",
+        (true, None) => "signed_out",
+        (true, Some(_)) => "signed_in",
+    };
+    let language = match app.settings.snapshot().speech {
+        Speech::Auto => "auto",
+        Speech::Zh => "zh",
+        Speech::En => "en",
+    };
+    Ok(SessionState { state, username, version: env!("CARGO_PKG_VERSION"), language, needs_ticket: !is_set_up })
+}
+
+/// The answer to a sign-in, with the cookie.
+async fn signed_in(app: &App, headers: &HeaderMap, peer: Option<Peer>, token: Token) -> Result<Response, AdminError> {
+    let secure = crate::http::client::is_secure(headers, peer, &app.origins);
+    let name = guard::cookie_name(app.origins.port, secure);
+    let flags = if secure { "; Secure" } else { "" };
+    let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict{flags}", token.expose());
+    let username = app.account.username().await?;
+    let mut response = Json(state_of(app, username).await?).into_response();
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// How things stand.
+#[utoipa::path(get, path = "/session", responses((status = 200, body = SessionState)))]
+pub async fn session(State(app): State<App>, signed: Option<Extension<Signed>>) -> Result<Json<SessionState>, AdminError> {
+    Ok(Json(state_of(&app, signed.map(|Extension(signed)| signed.username)).await?))
+}
+
+/// Makes the account.
+#[utoipa::path(post, path = "/session/setup", request_body = SetUp, responses((status = 200, body = SessionState)))]
+pub async fn set_up(
+    State(app): State<App>,
+    visitor: Visitor,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    Body(body): Body<SetUp>,
+) -> Result<Response, AdminError> {
+    let token = app.account.set_up(body.ticket.trim(), &body.username, &body.password, &visitor).await?;
+    app.clear_ticket();
+    signed_in(&app, &headers, peer.map(|Extension(peer)| peer), token).await
+}
+
+/// Signs in.
+#[utoipa::path(post, path = "/session/login", request_body = LogIn, responses((status = 200, body = SessionState)))]
+pub async fn log_in(
+    State(app): State<App>,
+    visitor: Visitor,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    Body(body): Body<LogIn>,
+) -> Result<Response, AdminError> {
+    let token = app.account.log_in(&body.username, &body.password, &visitor).await?;
+    signed_in(&app, &headers, peer.map(|Extension(peer)| peer), token).await
+}
+
+/// Signs in with a ticket that is good once.
+#[utoipa::path(post, path = "/session/ticket", request_body = ByTicket, responses((status = 200, body = SessionState)))]
+pub async fn by_ticket(
+    State(app): State<App>,
+    visitor: Visitor,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    Body(body): Body<ByTicket>,
+) -> Result<Response, AdminError> {
+    let token = app.account.log_in_by_ticket(body.ticket.trim(), &visitor).await?;
+    signed_in(&app, &headers, peer.map(|Extension(peer)| peer), token).await
+}
+
+/// Signs out.
+#[utoipa::path(post, path = "/session/logout", responses((status = 204)))]
+pub async fn log_out(State(app): State<App>, Extension(signed): Extension<Signed>) -> Result<Response, AdminError> {
+    app.account.end(signed.session).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    for secure in [false, true] {
+        let flags = if secure { "; Secure" } else { "" };
+        let cookie = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{flags}", guard::cookie_name(app.origins.port, secure));
+        if let Ok(cookie) = HeaderValue::try_from(cookie) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+    Ok(response)
+}
+
+/// All sessions.
+#[utoipa::path(get, path = "/sessions", responses((status = 200, body = Sessions)))]
+pub async fn sessions(State(app): State<App>, Extension(signed): Extension<Signed>) -> Result<Json<Sessions>, AdminError> {
+    let item = |row: crate::store::SessionRow| SessionItem {
+        current: row.id == signed.session,
+        id: row.id,
+        created_at: row.created_at,
+        seen_at: row.seen_at,
+        address: row.address,
+        agent: row.agent,
+    };
+    Ok(Json(Sessions { items: app.account.sessions().await?.into_iter().map(item).collect() }))
+}
+
+/// Ends a session.
+#[utoipa::path(delete, path = "/sessions/{id}", params(("id" = i64, Path)), responses((status = 204)))]
+pub async fn end_one(State(app): State<App>, Path(id): Path<i64>) -> Result<StatusCode, AdminError> {
+    if app.account.end(id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(AdminError::not_found("session")) }
+}
+
+/// Ends all other sessions.
+#[utoipa::path(delete, path = "/sessions", responses((status = 204)))]
+pub async fn end_others(State(app): State<App>, Extension(signed): Extension<Signed>) -> Result<StatusCode, AdminError> {
+    app.account.end_others(signed.session).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes the password; other sessions end.
+#[utoipa::path(post, path = "/account/password", request_body = ChangePassword, responses((status = 204)))]
+pub async fn change_password(
+    State(app): State<App>,
+    Extension(signed): Extension<Signed>,
+    visitor: Visitor,
+    Body(body): Body<ChangePassword>,
+) -> Result<StatusCode, AdminError> {
+    app.account.change_password(&signed, &body.old_password, &body.new_password, &visitor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

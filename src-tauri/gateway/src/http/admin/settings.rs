@@ -1,0 +1,187 @@
+//! Settings and the gateway's key.
+
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{AdminError, Body};
+use crate::{
+    http::App,
+    model::{Event, SETTINGS, Secret, Setting, Shape as Takes, now},
+    settings::Settings,
+    store::{load_settings, save_settings},
+};
+
+/// What a setting takes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Shape {
+    /// Text of at most so many bytes.
+    Text { max: usize },
+    /// One line, not empty.
+    Name { max: usize },
+    /// `true` or `false`.
+    Switch,
+    /// A whole number.
+    Number { min: u32, max: u32 },
+    /// One of these.
+    Word { words: Vec<&'static str> },
+    /// Nothing or an address.
+    BaseUrl,
+    /// `name: flags`, one a line.
+    Aliases,
+    /// Host names, one a line.
+    Hosts,
+}
+
+/// One setting.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SettingItem {
+    key: &'static str,
+    /// What holds.
+    value: String,
+    /// What holds when nothing is set.
+    default: &'static str,
+    shape: Shape,
+    /// Where the UI shows it.
+    section: &'static str,
+    /// The variable that fixes it.
+    locked_by: Option<String>,
+}
+
+/// All of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SettingItems {
+    items: Vec<SettingItem>,
+}
+
+/// Changes: a value, or `null` for what holds when nothing is set.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ChangeSettings {
+    values: BTreeMap<String, Option<String>>,
+}
+
+/// The key of clients.
+#[derive(Serialize, ToSchema)]
+pub struct GatewayKey {
+    key: String,
+    /// The variable that fixes it.
+    locked_by: Option<&'static str>,
+}
+
+/// Another key; without one a random one is made.
+#[derive(Deserialize, ToSchema)]
+pub struct NewGatewayKey {
+    #[serde(default)]
+    key: Option<String>,
+}
+
+fn shape(setting: &Setting) -> Shape {
+    match setting.shape {
+        Takes::Text(max) => Shape::Text { max },
+        Takes::Name(max) => Shape::Name { max },
+        Takes::Switch => Shape::Switch,
+        Takes::Number(min, max) => Shape::Number { min, max },
+        Takes::Word(words) => Shape::Word { words: words.to_vec() },
+        Takes::BaseUrl => Shape::BaseUrl,
+        Takes::Aliases => Shape::Aliases,
+        Takes::Hosts => Shape::Hosts,
+    }
+}
+
+fn section(key: &str) -> &'static str {
+    match key {
+        "gateway_model" | "public_base_url" | "model_aliases" | "images_response" | "json_keep_alive" | "content_array" => "gateway",
+        "progress_style" | "intent_words" | "task_model" | "quota_window" => "conversation",
+        "history_images" | "history_mb" | "keep_uploads" => "history",
+        "fetch_external_images" | "allowed_hosts" => "security",
+        _ => "appearance",
+    }
+}
+
+async fn items(app: &App) -> Result<Json<SettingItems>, AdminError> {
+    let table = app.library.db().read(load_settings).await?;
+    let item = |setting: &'static Setting| {
+        let fixed = app.config.fixed.get(setting.key);
+        let stored = table.get(setting.key).and_then(|value| setting.check(value).ok());
+        SettingItem {
+            key: setting.key,
+            value: fixed.cloned().or(stored).unwrap_or_else(|| setting.default.to_owned()),
+            default: setting.default,
+            shape: shape(setting),
+            section: section(setting.key),
+            locked_by: fixed.map(|_| setting.variable()),
+        }
+    };
+    Ok(Json(SettingItems { items: SETTINGS.iter().map(item).collect() }))
+}
+
+/// All settings.
+#[utoipa::path(get, path = "/settings", responses((status = 200, body = SettingItems)))]
+pub async fn list(State(app): State<App>) -> Result<Json<SettingItems>, AdminError> {
+    items(&app).await
+}
+
+/// Changes settings: all of them, or none if one cannot be used.
+#[utoipa::path(patch, path = "/settings", request_body = ChangeSettings, responses((status = 200, body = SettingItems)))]
+pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) -> Result<Json<SettingItems>, AdminError> {
+    let (mut values, mut problems) = (BTreeMap::new(), BTreeMap::new());
+    for (key, value) in body.values {
+        let checked = match Setting::find(&key) {
+            None => Err("there is no such setting".to_owned()),
+            Some(setting) if app.config.fixed.contains_key(setting.key) => Err(format!("is fixed by {}", setting.variable())),
+            Some(setting) => value.map(|value| setting.check(&value)).transpose(),
+        };
+        match checked {
+            Ok(value) => {
+                values.insert(key, value);
+            }
+            Err(problem) => {
+                problems.insert(key, problem);
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(AdminError::invalid("invalid_settings", problems));
+    }
+    let keys: Vec<String> = values.keys().cloned().collect();
+    // One after the other: the snapshot must be that of the last change.
+    let _changing = app.changing.lock().await;
+    let db = app.library.db();
+    db.write(move |t| save_settings(t, &values, now())).await?;
+    let table = db.read(load_settings).await?;
+    let key = app.settings.snapshot().gateway_key.clone();
+    app.settings.replace(Settings::resolve(&app.config, &table, key));
+    tracing::info!(keys = keys.join(","), "settings were changed");
+    app.events.tell(Event::Settings);
+    items(&app).await
+}
+
+/// The key that clients need.
+#[utoipa::path(get, path = "/gateway-key", responses((status = 200, body = GatewayKey)))]
+pub async fn gateway_key(State(app): State<App>) -> Json<GatewayKey> {
+    let locked_by = app.config.gateway_key.as_ref().map(|_| "PICGATE_GATEWAY_KEY");
+    Json(GatewayKey { key: app.settings.snapshot().gateway_key.expose().to_owned(), locked_by })
+}
+
+/// Another key; the old one is no longer good.
+#[utoipa::path(post, path = "/gateway-key", request_body = NewGatewayKey, responses((status = 200, body = GatewayKey)))]
+pub async fn new_gateway_key(State(app): State<App>, Body(body): Body<NewGatewayKey>) -> Result<Json<GatewayKey>, AdminError> {
+    if app.config.gateway_key.is_some() {
+        return Err(AdminError::field("invalid_settings", "key", "is fixed by PICGATE_GATEWAY_KEY"));
+    }
+    let key = match body.key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()) {
+        Some(key) if key.len() >= 8 && key.len() <= 256 && key.bytes().all(|b| b.is_ascii_graphic()) => Secret::new(key),
+        Some(_) => return Err(AdminError::field("invalid_settings", "key", "must have 8 to 256 letters, digits or signs, without blanks")),
+        None => app.secrets.random_key()?,
+    };
+    let _changing = app.changing.lock().await;
+    app.secrets.set_gateway_key(key.clone()).await?;
+    let mut settings = (*app.settings.snapshot()).clone();
+    settings.gateway_key = key.clone();
+    app.settings.replace(settings);
+    tracing::info!("the gateway key was changed");
+    Ok(Json(GatewayKey { key: key.expose().to_owned(), locked_by: None }))
+}

@@ -1,0 +1,379 @@
+//! Upstreams: list, add, change, order, test.
+
+use std::time::Instant;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::ToSchema;
+
+use super::error::{AdminError, Body};
+use crate::{
+    http::App,
+    model::{Dialect, Event, Secret, now},
+    providers,
+    store::{UpstreamRow, upstreams},
+    upstream::{Quirk, Upstream as Provider},
+};
+
+/// Longest name, in characters; the table has the same limit.
+const NAME_MAX: usize = 64;
+
+/// Most upstreams.
+const UPSTREAMS_MAX: usize = 50;
+
+/// How an upstream did lately.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct UpstreamHealth {
+    last_ok_at: Option<i64>,
+    last_error_at: Option<i64>,
+    last_error_code: Option<&'static str>,
+    last_error: Option<String>,
+    /// Until it answered, of the last calls, in milliseconds.
+    median_ms: Option<i64>,
+}
+
+/// A provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Upstream {
+    /// `null`: it is fixed by the environment, or the built-in demo that is there when nothing else is.
+    id: Option<i64>,
+    name: String,
+    /// `openai` or `demo`.
+    kind: String,
+    base_url: String,
+    model: String,
+    /// `auto`, `chat` or `images`.
+    dialect: &'static str,
+    has_key: bool,
+    enabled: bool,
+    locked: bool,
+    /// The one that is asked.
+    preferred: bool,
+    /// What it taught by refusing.
+    learnt: Vec<String>,
+    health: UpstreamHealth,
+}
+
+/// In order of preference.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Upstreams {
+    items: Vec<Upstream>,
+}
+
+/// What is known of a new one.
+#[derive(Deserialize, ToSchema)]
+pub struct NewUpstream {
+    name: String,
+    kind: String,
+    #[serde(default)]
+    base_url: String,
+    #[serde(default)]
+    model: String,
+    dialect: Option<String>,
+    api_key: Option<String>,
+}
+
+/// What is to be changed.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct ChangeUpstream {
+    name: Option<String>,
+    base_url: Option<String>,
+    model: Option<String>,
+    dialect: Option<String>,
+    /// Empty removes it.
+    api_key: Option<String>,
+    enabled: Option<bool>,
+}
+
+/// The ids in their new order.
+#[derive(Deserialize, ToSchema)]
+pub struct Order {
+    ids: Vec<i64>,
+}
+
+/// What to try: a stored upstream, with changes that are not stored yet.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct TestUpstream {
+    id: Option<i64>,
+    kind: Option<String>,
+    base_url: Option<String>,
+    api_key: Option<String>,
+    model: Option<String>,
+}
+
+/// What is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    code: &'static str,
+    /// In the language that the browser prefers.
+    message: String,
+}
+
+/// What came of trying.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tested {
+    ok: bool,
+    models: Vec<String>,
+    /// Whether the model that is to be asked for is among them.
+    has_model: bool,
+    problem: Option<Problem>,
+    ms: u64,
+}
+
+impl Upstream {
+    /// Whether it is the one that is asked.
+    pub fn is_preferred(&self) -> bool {
+        self.preferred
+    }
+}
+
+fn shown(app: &App, upstream: &dyn Provider, row: Option<&UpstreamRow>, preferred: bool, has_key: bool) -> Upstream {
+    let traits = app.relay.learnt().of(upstream);
+    let health = app.relay.health_of(upstream);
+    Upstream {
+        id: row.map(|row| row.id),
+        name: row.map_or_else(|| upstream.name().to_owned(), |row| row.name.clone()),
+        kind: row.map_or_else(|| if upstream.base().is_some() { "openai".into() } else { "demo".into() }, |row| row.kind.clone()),
+        base_url: upstream.base().map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default(),
+        model: upstream.model().to_owned(),
+        dialect: upstream.dialect().map_or("auto", Dialect::word),
+        has_key,
+        enabled: row.is_none_or(|row| row.enabled),
+        locked: row.is_none(),
+        preferred,
+        learnt: traits.words(),
+        health: UpstreamHealth {
+            last_ok_at: health.last_ok_at,
+            last_error_at: health.last_error.as_ref().map(|(at, ..)| *at),
+            last_error_code: health.last_error.as_ref().map(|(_, code, _)| *code),
+            median_ms: health.median_ms(),
+            last_error: health.last_error.map(|(_, _, message)| message),
+        },
+    }
+}
+
+/// All upstreams as the UI shows them, the one that is asked first.
+pub async fn all(app: &App) -> Result<Vec<Upstream>, AdminError> {
+    let preferred = app.relay.routes().preferred().identity();
+    let secrets = app.secrets.secrets();
+    let mut items = Vec::new();
+    if let Ok(Some(fixed)) = providers::fixed(&app.config) {
+        let has_key =
+            matches!(&app.config.upstream, Some(crate::config::UpstreamChoice::OpenAi { api_key, .. }) if !api_key.expose().is_empty());
+        items.push(shown(app, &*fixed, None, true, has_key));
+    }
+    for row in app.library.db().read(upstreams::list).await? {
+        let key = secrets.upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""));
+        let has_key = !key.expose().is_empty();
+        if let Ok(upstream) = providers::from_row(&row, key) {
+            let is_preferred = !items.iter().any(|item| item.preferred) && row.enabled && upstream.identity() == preferred;
+            items.push(shown(app, &*upstream, Some(&row), is_preferred, has_key));
+        }
+    }
+    if !items.iter().any(|item| item.preferred) {
+        let routes = app.relay.routes();
+        items.push(shown(app, &**routes.preferred(), None, true, false));
+    }
+    Ok(items)
+}
+
+async fn reload(app: &App) -> Result<Json<Upstreams>, AdminError> {
+    let routes = providers::routes(&app.config, app.library.db(), &app.secrets.secrets()).await;
+    match routes {
+        Ok(routes) => app.relay.set_routes(routes),
+        Err(error) => return Err(AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "upstream_failed", error.to_string())),
+    }
+    app.events.tell(Event::Upstreams);
+    Ok(Json(Upstreams { items: all(app).await? }))
+}
+
+/// All upstreams.
+#[utoipa::path(get, path = "/upstreams", responses((status = 200, body = Upstreams)))]
+pub async fn list(State(app): State<App>) -> Result<Json<Upstreams>, AdminError> {
+    Ok(Json(Upstreams { items: all(&app).await? }))
+}
+
+fn check_row(row: &mut UpstreamRow) -> Result<(), AdminError> {
+    let mut problems = std::collections::BTreeMap::new();
+    let mut problem = |field: &str, text: &str| problems.insert(field.to_owned(), text.to_owned());
+    row.name = row.name.trim().to_owned();
+    if row.name.is_empty() || row.name.chars().count() > NAME_MAX {
+        problem("name", "must have 1 to 64 characters");
+    }
+    if !matches!(row.kind.as_str(), "openai" | "demo") {
+        problem("kind", "is neither openai nor demo");
+    }
+    if row.dialect.as_deref() == Some("auto") {
+        row.dialect = None;
+    }
+    if row.dialect.as_deref().is_some_and(|word| Dialect::parse(word).is_none()) {
+        problem("dialect", "is none of auto, chat, images");
+    }
+    if row.kind == "openai" {
+        row.base_url = row.base_url.trim().trim_end_matches('/').to_owned();
+        row.model = row.model.trim().to_owned();
+        let url = Url::parse(&row.base_url).ok();
+        let fits = url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none());
+        if !fits {
+            problem("base_url", "must begin with http:// or https:// and hold no user name");
+        }
+        if row.model.is_empty() || row.model.len() > 256 {
+            problem("model", "must have 1 to 256 characters");
+        }
+    } else {
+        (row.base_url, row.model) = (String::new(), "demo".into());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(AdminError::invalid("invalid_upstream", problems)) }
+}
+
+async fn check_name(app: &App, row: &UpstreamRow) -> Result<(), AdminError> {
+    let rows = app.library.db().read(upstreams::list).await?;
+    if rows.iter().any(|other| other.id != row.id && other.name == row.name) {
+        return Err(AdminError::field("invalid_upstream", "name", "is the name of another upstream"));
+    }
+    if row.id == 0 && rows.len() >= UPSTREAMS_MAX {
+        return Err(AdminError::field("invalid_upstream", "name", format!("there are {UPSTREAMS_MAX} upstreams already")));
+    }
+    Ok(())
+}
+
+fn check_key(key: &str) -> Result<Secret, AdminError> {
+    let key = key.trim();
+    if key.len() > 4096 || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(AdminError::field("invalid_upstream", "api_key", "holds characters that no key has"));
+    }
+    Ok(Secret::new(key))
+}
+
+async fn set_key(app: &App, id: i64, key: Secret) -> Result<(), AdminError> {
+    let change = move |secrets: &mut crate::store::Secrets| {
+        if key.expose().is_empty() {
+            secrets.upstream_keys.remove(&id);
+        } else {
+            secrets.upstream_keys.insert(id, key);
+        }
+    };
+    Ok(app.secrets.change(change).await?)
+}
+
+/// Adds an upstream.
+#[utoipa::path(post, path = "/upstreams", request_body = NewUpstream, responses((status = 200, body = Upstreams)))]
+pub async fn add(State(app): State<App>, Body(body): Body<NewUpstream>) -> Result<Json<Upstreams>, AdminError> {
+    let NewUpstream { name, kind, base_url, model, dialect, api_key } = body;
+    let mut row = UpstreamRow { id: 0, name, kind, base_url, model, dialect, enabled: true };
+    check_row(&mut row)?;
+    let key = api_key.as_deref().map(check_key).transpose()?;
+    let _changing = app.changing.lock().await;
+    check_name(&app, &row).await?;
+    let id = app.library.db().write(move |t| upstreams::insert(t, &row, now())).await?;
+    if let Some(key) = key {
+        set_key(&app, id, key).await?;
+    }
+    reload(&app).await
+}
+
+/// Changes an upstream.
+#[utoipa::path(patch, path = "/upstreams/{id}", params(("id" = i64, Path)), request_body = ChangeUpstream, responses((status = 200, body = Upstreams)))]
+pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Body<ChangeUpstream>) -> Result<Json<Upstreams>, AdminError> {
+    let key = body.api_key.as_deref().map(check_key).transpose()?;
+    let _changing = app.changing.lock().await;
+    let found = app.library.db().read(move |c| upstreams::one(c, id)).await?;
+    let mut row = found.ok_or_else(|| AdminError::not_found("upstream"))?;
+    row.name = body.name.unwrap_or(row.name);
+    row.base_url = body.base_url.unwrap_or(row.base_url);
+    row.model = body.model.unwrap_or(row.model);
+    row.dialect = body.dialect.or(row.dialect);
+    row.enabled = body.enabled.unwrap_or(row.enabled);
+    check_row(&mut row)?;
+    check_name(&app, &row).await?;
+    app.library.db().write(move |t| upstreams::update(t, &row)).await?;
+    if let Some(key) = key {
+        set_key(&app, id, key).await?;
+    }
+    reload(&app).await
+}
+
+/// Removes an upstream and its key.
+#[utoipa::path(delete, path = "/upstreams/{id}", params(("id" = i64, Path)), responses((status = 200, body = Upstreams)))]
+pub async fn remove(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Upstreams>, AdminError> {
+    let _changing = app.changing.lock().await;
+    if !app.library.db().write(move |t| upstreams::delete(t, id)).await? {
+        return Err(AdminError::not_found("upstream"));
+    }
+    set_key(&app, id, Secret::new("")).await?;
+    reload(&app).await
+}
+
+/// Puts upstreams in order; the first that is switched on is asked.
+#[utoipa::path(put, path = "/upstreams/order", request_body = Order, responses((status = 200, body = Upstreams)))]
+pub async fn reorder(State(app): State<App>, Body(body): Body<Order>) -> Result<Json<Upstreams>, AdminError> {
+    let _changing = app.changing.lock().await;
+    app.library.db().write(move |t| upstreams::reorder(t, &body.ids)).await?;
+    reload(&app).await
+}
+
+/// Forgets what an upstream taught by refusing.
+#[utoipa::path(post, path = "/upstreams/{id}/forget", params(("id" = i64, Path)), responses((status = 200, body = Upstreams)))]
+pub async fn forget(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Upstreams>, AdminError> {
+    let found = app.library.db().read(move |c| upstreams::one(c, id)).await?;
+    let row = found.ok_or_else(|| AdminError::not_found("upstream"))?;
+    if let Ok(upstream) = providers::from_row(&row, Secret::new("")) {
+        let all: Vec<Quirk> = app.relay.learnt().of(&*upstream).all();
+        for quirk in all {
+            app.relay.learnt().forget(&*upstream, quirk).await;
+        }
+    }
+    reload(&app).await
+}
+
+/// Tries an upstream: asks for its models, which costs nothing.
+#[utoipa::path(post, path = "/upstreams/test", request_body = TestUpstream, responses((status = 200, body = Tested)))]
+pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<TestUpstream>) -> Result<Json<Tested>, AdminError> {
+    let stored = match body.id {
+        Some(id) => Some(app.library.db().read(move |c| upstreams::one(c, id)).await?.ok_or_else(|| AdminError::not_found("upstream"))?),
+        None => None,
+    };
+    let stored_url = stored.as_ref().map(|row| row.base_url.clone());
+    let mut row = stored.unwrap_or_else(|| UpstreamRow {
+        id: 0,
+        name: "test".into(),
+        kind: "openai".into(),
+        base_url: String::new(),
+        model: "any".into(),
+        dialect: None,
+        enabled: true,
+    });
+    row.kind = body.kind.unwrap_or(row.kind);
+    row.base_url = body.base_url.unwrap_or(row.base_url);
+    row.model = body.model.filter(|model| !model.trim().is_empty()).unwrap_or(row.model);
+    check_row(&mut row)?;
+    let key = match body.api_key.as_deref().filter(|key| !key.is_empty()) {
+        Some(key) => check_key(key)?,
+        // A stored key goes to the address that it was stored for and nowhere else.
+        None if stored_url.as_deref() == Some(row.base_url.as_str()) => {
+            app.secrets.secrets().upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""))
+        }
+        None => Secret::new(""),
+    };
+    let chinese = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().starts_with("zh"));
+    let began = Instant::now();
+    let listed = match providers::from_row(&row, key) {
+        Ok(upstream) => upstream.models().await,
+        Err(error) => Err(error),
+    };
+    let ms = began.elapsed().as_millis() as u64;
+    Ok(Json(match listed {
+        Ok(models) => Tested { ok: true, has_model: models.contains(&row.model), models, problem: None, ms },
+        Err(error) => {
+            let message = app.relay.explain(&error, chinese, &row.model);
+            Tested { ok: false, models: Vec::new(), has_model: false, problem: Some(Problem { code: error.class.code(), message }), ms }
+        }
+    }))
+}

@@ -1,0 +1,41 @@
+//! What happens while somebody watches: told to whoever listens, forgotten otherwise.
+
+use super::{ActivityRecord, ImageId};
+
+/// A request that is being answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Names it as long as it runs.
+    pub id: u64,
+    /// `chat`, `generations` or `edits`.
+    pub endpoint: &'static str,
+    /// The user's words.
+    pub prompt: Option<String>,
+    /// The model name that the client used.
+    pub model: Option<String>,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub began_at: i64,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Requests began or ended.
+    Running,
+    /// An image was saved.
+    Saved(ImageId),
+    /// A thumbnail was made, or could not be.
+    Thumbnail,
+    /// Images were deleted.
+    Deleted(Vec<ImageId>),
+    /// A request was answered.
+    Activity(Box<ActivityRecord>),
+    /// Lines were logged: the numbers of the first and the last.
+    Logged(i64, i64),
+    /// Settings were changed.
+    Settings,
+    /// Upstreams were changed, or one of them answered otherwise than before.
+    Upstreams,
+    /// Long work has moved on.
+    Jobs,
+}

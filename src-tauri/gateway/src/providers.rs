@@ -1,0 +1,83 @@
+//! The upstreams that are asked: what the environment fixes stands before what the table says, and the demo is there when
+//! nothing else is.
+
+use std::sync::Arc;
+
+use crate::{
+    config::{Config, UpstreamChoice},
+    model::{Dialect, Secret},
+    store::{Db, DbError, Secrets, UpstreamRow, upstreams},
+    upstream::{Demo, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError},
+};
+
+/// An upstream that cannot be used, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The table cannot be read.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// It cannot be set up.
+    #[error("the upstream '{name}' cannot be used: {source}")]
+    Upstream {
+        /// What the user calls it.
+        name: String,
+        /// Why.
+        source: UpstreamError,
+    },
+}
+
+/// The upstream that is fixed from outside.
+pub fn fixed(config: &Config) -> Result<Option<Arc<dyn Upstream>>, ProviderError> {
+    match &config.upstream {
+        None => Ok(None),
+        Some(UpstreamChoice::Demo) => Ok(Some(Arc::new(Demo::default()))),
+        Some(UpstreamChoice::OpenAi { base_url, api_key, model, dialect }) => {
+            let name = base_url.host_str().unwrap_or("upstream").to_owned();
+            let made = OpenAi::new(OpenAiConfig {
+                name: name.clone(),
+                base_url: base_url.clone(),
+                api_key: api_key.clone(),
+                model: model.clone(),
+                dialect: *dialect,
+            });
+            made.map(|upstream| Some(Arc::new(upstream) as Arc<dyn Upstream>)).map_err(|source| ProviderError::Upstream { name, source })
+        }
+    }
+}
+
+/// The upstream of a row.
+///
+/// # Errors
+/// [`UpstreamError`] if it cannot be set up.
+pub fn from_row(row: &UpstreamRow, api_key: Secret) -> Result<Arc<dyn Upstream>, UpstreamError> {
+    if row.kind == "demo" {
+        return Ok(Arc::new(Demo::default()));
+    }
+    let bad_url = |_| UpstreamError::new(crate::upstream::Class::Connection, "its base URL is not valid");
+    let config = OpenAiConfig {
+        name: row.name.clone(),
+        base_url: row.base_url.parse().map_err(bad_url)?,
+        api_key,
+        model: row.model.clone(),
+        dialect: row.dialect.as_deref().and_then(Dialect::parse),
+    };
+    Ok(Arc::new(OpenAi::new(config)?))
+}
+
+/// All of them, the preferred one first. A row that cannot be used is passed over, and the log says why.
+///
+/// # Errors
+/// [`ProviderError`].
+pub async fn routes(config: &Config, db: &Db, secrets: &Secrets) -> Result<Routes, ProviderError> {
+    let mut found: Vec<Arc<dyn Upstream>> = fixed(config)?.into_iter().collect();
+    for row in db.read(upstreams::list).await?.into_iter().filter(|row| row.enabled) {
+        let api_key = secrets.upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""));
+        match from_row(&row, api_key) {
+            Ok(upstream) => found.push(upstream),
+            Err(error) => tracing::warn!(upstream = row.name, %error, "this upstream is passed over"),
+        }
+    }
+    let mut found = found.into_iter();
+    let first = found.next().unwrap_or_else(|| Arc::new(Demo::default()));
+    Ok(Routes::new(first, found.collect()))
+}
