@@ -8,8 +8,14 @@ use crate::support::{
     pictures::{self, base64, data_url, from_data_url},
 };
 
+/// In words: it is believed at once and for good.
 fn missing() -> Scripted {
     Scripted::json(&json!({"error": {"message": "Invalid URL (POST /v1/…)", "type": "invalid_request_error"}})).status(404)
+}
+
+/// As a server in between says it that has nothing to do with it.
+fn stumbled() -> Scripted {
+    Scripted::body("text/html", "<html>404 Not Found</html>").status(404)
 }
 
 fn refused(message: &str, param: &str) -> Scripted {
@@ -211,4 +217,60 @@ async fn an_upstream_that_cannot_be_reached_is_tried_again_and_a_refusal_is_not(
         assert_ne!(app.send("/v1/chat/completions", &json!({"messages": [{"role": "user", "content": "hi"}]})).await.status(), 200);
         assert_eq!(upstream.requests().len(), before + 1);
     }
+}
+
+#[tokio::test]
+async fn a_server_in_between_that_stumbles_turns_no_question_into_a_drawing_and_is_forgotten() {
+    let upstream = FakeUpstream::start().await;
+    let variables =
+        [("PICGATE_UPSTREAM_BASE_URL", upstream.base_url.as_str()), ("PICGATE_UPSTREAM_API_KEY", "k"), ("PICGATE_UPSTREAM_MODEL", "m")];
+    let app = TestApp::with(&variables).await;
+    let ask = |words: &str| json!({"messages": [{"role": "user", "content": words}]});
+    upstream.answers(stumbled());
+    assert_eq!(app.send("/v1/chat/completions", &ask("what is 1+1?")).await.status(), 400);
+    upstream.answers(said("2"));
+    assert_eq!(app.chat(&ask("what is 1+1?")).await["choices"][0]["message"]["content"], "2");
+    assert_eq!(upstream.requests().len(), 2, "nothing was drawn");
+    // A refusal of the picture in a question says nothing of the endpoint.
+    upstream.answers(Scripted::json(&json!({"error": {"message": "this model does not support images in the input"}})).status(400));
+    assert_eq!(app.send("/v1/chat/completions", &ask("draw what is in it")).await.status(), 400);
+    assert_eq!(upstream.requests().len(), 3);
+    // For a drawing it is tried the other way, and remembered until the program ends.
+    for answer in [stumbled(), drawn(&pictures::png(1, 30)), drawn(&pictures::png(2, 30))] {
+        upstream.answers(answer);
+    }
+    app.chat(&ask("draw a fox")).await;
+    app.chat(&ask("draw a wolf")).await;
+    assert_eq!(upstream.last().path, "/v1/images/generations");
+    // When that is gone, the other is tried again.
+    for answer in [stumbled(), said("here again")] {
+        upstream.answers(answer);
+    }
+    assert_eq!(app.chat(&ask("draw a bear")).await["choices"][0]["message"]["content"], "here again");
+    let app = TestApp::in_folder(app.stop().await, &variables).await;
+    upstream.answers(said("hello"));
+    app.chat(&ask("draw a fox")).await;
+    assert_eq!(upstream.last().path, "/v1/chat/completions");
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_is_asked_is_sent_once_and_teaches_nothing() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let body = json!({"prompt": "p", "style": "vivid", "user": "u", "seed": 7, "stream": true});
+    for (status, message) in [
+        (400, "Generating images in the style of a living artist for this user is not allowed (seed, moderation)."),
+        (408, "request timeout: unexpected end of stream after 300 s"),
+        (429, "Too many requests: extra concurrency for this user is not allowed"),
+        (400, "Invalid value for 'style': unknown style"),
+    ] {
+        let before = upstream.requests().len();
+        upstream.answers(Scripted::json(&json!({"error": {"message": message}})).status(status));
+        assert_ne!(app.send("/v1/images/generations", &body).await.status(), 200, "{message}");
+        assert_eq!(upstream.requests().len(), before + 1, "{message}");
+    }
+    upstream.answers(drawn(&pictures::png(1, 30)));
+    app.send("/v1/images/generations", &body).await;
+    let sent = upstream.last().json();
+    assert_eq!((&sent["style"], &sent["user"], &sent["stream"]), (&json!("vivid"), &json!("u"), &json!(true)));
 }

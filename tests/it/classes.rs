@@ -247,3 +247,48 @@ async fn a_card_never_goes_back_upstream() {
     let sent = upstream.last().json();
     assert_eq!(sent["messages"][1]["content"], "(no answer)", "{sent}");
 }
+
+#[tokio::test]
+async fn an_error_in_the_middle_of_a_stream_is_told_once_and_never_kept() {
+    let upstream = FakeUpstream::start().await;
+    let refusal = json!({"error": {"message": "Your request was rejected by the safety system", "code": "moderation_blocked"}});
+    let text = json!({"choices": [{"index": 0, "delta": {"content": "Sure, "}}]});
+    for (style, before) in [("content", false), ("content", true), ("reasoning", false), ("quiet", true)] {
+        let app = TestApp::over_with(&upstream, "up-model", &[("PICGATE_PROGRESS_STYLE", style)]).await;
+        let stream = if before { vec![text.clone(), refusal.clone()] } else { vec![refusal.clone()] };
+        let body = json!({"stream": true, "messages": [{"role": "user", "content": "draw a fox"}]});
+        for _ in 0..2 {
+            upstream.answers(Scripted::events(stream.clone()));
+            let asked = upstream.requests().len();
+            let answer = app.post("/v1/chat/completions").header("idempotency-key", "k").json(&body).send().await.expect("an answer");
+            let answer = answer.text().await.expect("text");
+            assert_eq!(upstream.requests().len(), asked + 1, "it is no answer to be handed out again");
+            assert!(answer.contains("was refused") && !answer.contains("no_image"), "{style}: {answer}");
+            let times = answer.matches(if style == "content" { "⚠️" } else { "\"error\"" }).count();
+            assert_eq!(times, 1, "{style}: {answer}");
+        }
+        upstream.answers(Scripted::events(stream));
+        let whole = app.send("/v1/chat/completions", &json!({"messages": [{"role": "user", "content": "draw a fox"}]})).await;
+        assert_eq!(whole.status(), 400, "an error behind some text is an error");
+    }
+}
+
+#[tokio::test]
+async fn extreme_words_of_an_upstream_are_told_with_care() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over_with(&upstream, "up-model", &[]).await;
+    let never = Scripted::json(&json!({"error": {"message": "slow"}})).status(429).header("retry-after", "18446744073709551615");
+    upstream.answers(never);
+    let response = app.send("/v1/images/generations", &json!({"prompt": "x"})).await;
+    assert_eq!(response.status(), 429);
+    assert!(response.text().await.expect("text").contains("31 days"));
+    upstream.answers(error(400, json!({"message": "withheld", "code": "image_safety"})));
+    let text = app.send("/v1/images/generations", &json!({"prompt": "y"})).await.text().await.expect("text");
+    assert!(!text.contains("cost nothing"), "{text}");
+    let go = Arc::new(Notify::new());
+    upstream.answers(error(500, json!({"message": "<img src=x> [click](javascript:alert(1)) ![a](http://e/t.png)"})).held(&go));
+    let request = app.post("/v1/chat/completions").json(&json!({"stream": true, "messages": [{"role": "user", "content": "draw a fox"}]}));
+    let (_, text) = in_a_running_stream(request, &go).await;
+    let shown = app::content(&app::events(&text));
+    assert!(!shown.contains("<img") && !shown.contains("](javascript") && !shown.contains("![a]"), "{shown}");
+}

@@ -97,3 +97,23 @@ async fn what_the_user_speaks_of_always_goes_along() {
     assert_eq!(body["messages"][0]["content"], json!([{"type": "text", "text": "(image)"}]), "an emptied turn is not empty");
     assert!(upstream.last().body.len() < 3 * 1024 * 1024 * 4 / 3, "smaller where they did not fit");
 }
+
+#[tokio::test]
+async fn a_picture_that_is_named_often_goes_along_once() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let png = pictures::png(1, 200);
+    let link = draw(&app, &upstream, &png).await;
+    let mut messages = Vec::new();
+    for _ in 0..6 {
+        messages.push(json!({"role": "user", "content": format!("look at {link} and {link}/thumbnail")}));
+        messages.push(json!({"role": "assistant", "content": format!("![image]({link})")}));
+    }
+    let part = json!({"type": "image_url", "image_url": {"url": data_url("image/png", &png)}});
+    messages.push(json!({"role": "user", "content": [{"type": "text", "text": "make it blue"}, part]}));
+    upstream.answers(Scripted::json(&json!({"choices": [{"message": {"role": "assistant", "content": "ok"}}]})));
+    app.chat(&json!({"messages": messages})).await;
+    assert_eq!(sent(&upstream).len(), 1, "the same bytes once, where they stand last");
+    let body = upstream.last().json();
+    assert_eq!(body["messages"].as_array().expect("messages").last().expect("a message")["content"].as_array().map(Vec::len), Some(2));
+}

@@ -263,3 +263,57 @@ async fn continuing_a_drawing_that_was_stopped_is_the_same_drawing() {
     assert!(text.starts_with("\n\n## 🎨"), "{text}");
     assert_eq!(upstream.requests().len(), 2);
 }
+
+#[tokio::test]
+async fn joining_needs_no_room_and_a_reader_that_sleeps_holds_nobody_up() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over_with(&upstream, "up-model", &[]).await;
+    let go = Arc::new(Notify::new());
+    upstream.answers(drawn(&pictures::png(1, 40), false).held(&go));
+    let all: Vec<_> = (0..200).map(|_| tokio::spawn(app.post("/v1/chat/completions").json(&ask(false)).send())).collect();
+    until_asked(&upstream, 1).await;
+    let sleeper = tokio::spawn(app.post("/v1/chat/completions").json(&ask(false)).send());
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    go.notify_one();
+    for answer in all {
+        assert_eq!(answer.await.expect("runs").expect("an answer").status(), 200);
+    }
+    drop(sleeper);
+    assert_eq!(upstream.requests().len(), 1, "200 clients, one drawing");
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_refused_and_one_holds_under_every_name() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let send = |key: reqwest::header::HeaderValue, host: &'static str| {
+        let request = app.post("/v1/images/generations").header("idempotency-key", key).header("host", host);
+        request.json(&json!({"prompt": "a fox"})).send()
+    };
+    let long = reqwest::header::HeaderValue::from_str(&"k".repeat(300)).expect("a value");
+    let strange = reqwest::header::HeaderValue::from_bytes("键".as_bytes()).expect("a value");
+    for key in [long, strange] {
+        assert_eq!(send(key, "localhost").await.expect("an answer").status(), 400);
+    }
+    upstream.answers(Scripted::json(&json!({"data": [{"b64_json": base64(&pictures::png(1, 40))}]})));
+    for host in ["localhost", "127.0.0.1"] {
+        assert_eq!(send("one".parse().expect("a value"), host).await.expect("an answer").status(), 200);
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_no_word_list_knows_is_not_paid_twice_either() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over_with(&upstream, "my-relay-model", &[]).await;
+    let body = json!({"stream": true, "messages": [{"role": "user", "content": "a fox in the snow"}]});
+    let go = Arc::new(Notify::new());
+    upstream.answers(drawn(&pictures::png(1, 40), true).held(&go));
+    hangs_up_after(&app, "/v1/chat/completions", &body, 0).await;
+    until_asked(&upstream, 1).await;
+    go.notify_one();
+    eventually("the picture to be saved", async || (app.gateway.running() == 0).then_some(())).await;
+    let text = content(&events(&app.send("/v1/chat/completions", &body).await.text().await.expect("text")));
+    assert!(app.image(&links(&text)[0]).await == pictures::png(1, 40));
+    assert_eq!(upstream.requests().len(), 1);
+}

@@ -33,6 +33,13 @@ async fn flags_become_parameters_of_the_images_api() {
     let form = upstream.last().form().await;
     let field = |name: &str| form.iter().find(|(n, ..)| n == name).map(|(.., bytes)| String::from_utf8_lossy(bytes).into_owned());
     assert_eq!((field("prompt").as_deref(), field("size").as_deref()), (Some("blue"), Some("1024x1024")));
+    // In a conversation that wants no drawing they are words.
+    let text = TestApp::over(&upstream).await;
+    for words in ["Explain what this git option does: git log --n 5", "什么是 --seed 42", "Write a curl command with --png"] {
+        upstream.answers(said());
+        text.chat(&json!({"messages": [{"role": "user", "content": words}]})).await;
+        assert_eq!(upstream.last().json(), json!({"messages": [{"role": "user", "content": words}], "model": "up-model"}));
+    }
     let empty = app.send("/v1/images/generations", &json!({"prompt": "--ar 16:9"})).await;
     assert_eq!(empty.status(), 400, "flags alone draw nothing");
 }

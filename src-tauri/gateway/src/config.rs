@@ -312,7 +312,10 @@ fn upstream(reader: &mut Reader<'_>) -> Option<UpstreamChoice> {
         let usable = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
         if usable { Ok(url) } else { Err("must begin with http:// or https:// and hold no user name".into()) }
     });
-    let api_key = reader.text("PICGATE_UPSTREAM_API_KEY");
+    let api_key = reader.parsed("PICGATE_UPSTREAM_API_KEY", "write the key alone, on one line", |text| {
+        let fits = text.bytes().all(|b| b.is_ascii_graphic());
+        if fits { Ok(text.to_owned()) } else { Err("holds blanks or other characters that no key has".into()) }
+    });
     let model = reader.text("PICGATE_UPSTREAM_MODEL");
     let dialect = reader.parsed("PICGATE_UPSTREAM_DIALECT", "use auto, chat or images", |text| match text {
         "auto" => Ok(None),

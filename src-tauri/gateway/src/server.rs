@@ -1,30 +1,24 @@
 //! The composition root: puts the parts together, listens, and takes everything down again in order.
 
+mod connections;
+
 use std::{
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
+
+use self::connections::{Room, accept, listen};
 
 use crate::{
     account::{Account, AccountError, Tickets},
     activity::{self, Activity},
     config::Config,
     events::Events,
-    http::{self, App, Health, Origins, Peer, Phase},
+    http::{self, App, Health, Origins, Phase},
     jobs,
     library::{Library, Thumbnails},
     logbook::{self, Lines},
@@ -32,41 +26,18 @@ use crate::{
     providers::{self, ProviderError},
     relay::Relay,
     settings::{LiveSettings, Settings},
-    store::Vault,
-    store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile},
+    store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile, Vault},
     upstream::{
         Learnt,
         fetch::{Fetcher, Limits, Policy},
     },
 };
 
-/// Connections that have said something; further ones wait until there is room.
-const CONNECTIONS_MAX: usize = 1024;
-
-/// Connections that have said nothing yet; further ones wait to be accepted.
-const SILENT_MAX: usize = 4096;
-
 /// Open files that we ask the system for: connections and the files that they read.
 const FILES_WANTED: u64 = 16 * 1024;
 
-/// How long a client may refuse to take what it asked for.
-const STALLED: Duration = Duration::from_secs(60);
-
-/// How long a new connection may say nothing.
-const FIRST_BYTE: Duration = Duration::from_secs(10);
-
-/// How long the head of a request may take, and how long a connection may idle between two. Open WebUI keeps idle
-/// connections for 15 s and must not find one closed.
-const HEAD: Duration = Duration::from_secs(30);
-
 /// How long drawings may go on after the order to stop.
 const STOPPING: Duration = Duration::from_secs(30);
-
-/// Pause after a failed accept (out of file descriptors, mostly).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections that the system queues for us.
-const BACKLOG: u32 = 1024;
 
 /// Why the gateway does not start. The texts are for people.
 #[derive(Debug, thiserror::Error)]
@@ -185,6 +156,7 @@ impl Gateway {
                 }
             });
         }
+        loops.spawn(forget_answers(relay.clone(), background.clone()));
         loops.spawn(jobs::index_words(db.clone(), background.clone()));
         loops.spawn(activity::write(db.clone(), records, background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
@@ -210,7 +182,7 @@ impl Gateway {
         // Fewer than wanted is no reason not to start: accepting pauses when they run out.
         #[cfg(unix)]
         let _ = rlimit::increase_nofile_limit(FILES_WANTED);
-        let room = Room { silent: Arc::new(Semaphore::new(SILENT_MAX)), speaking: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
+        let room = Room::default();
         for listener in listeners {
             loops.spawn(accept(listener, router.clone(), room.clone(), connections.clone(), accepting.clone()));
         }
@@ -318,6 +290,15 @@ impl Gateway {
     }
 }
 
+/// How often answers that nobody came back for are looked for.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+
+async fn forget_answers(relay: Relay, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FORGET_INTERVAL)).await.is_some() {
+        relay.tidy();
+    }
+}
+
 async fn check_mark(folder: &Folder, db: &Db) -> Result<(), StartError> {
     let known = db.read(|c| store::meta(c, "install_id")).await?;
     let is_new = known.is_none();
@@ -358,95 +339,4 @@ fn hostname() -> Option<String> {
     #[cfg(not(target_os = "linux"))]
     let name = std::env::var("COMPUTERNAME").or_else(|_| std::env::var("HOSTNAME")).ok();
     name.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty())
-}
-
-/// Listens on `host`; on IPv4's loopback also on IPv6's, for clients whose `localhost` is that one.
-async fn listen(host: IpAddr, port: u16) -> Result<Vec<TcpListener>, StartError> {
-    let address = SocketAddr::new(host, port);
-    let first = bind(address).map_err(|source| {
-        let remedy = match source.kind() {
-            io::ErrorKind::AddrInUse => format!("stop the program that uses port {port}, or choose another port with --port or PORT"),
-            io::ErrorKind::AddrNotAvailable => "choose an address of this computer with --host or HOST".into(),
-            io::ErrorKind::PermissionDenied => "choose a port above 1023 with --port or PORT".into(),
-            _ => "choose another address with --host and --port".into(),
-        };
-        StartError::Listen { address, source, remedy }
-    })?;
-    let mut listeners = vec![first];
-    if host == IpAddr::from([127, 0, 0, 1]) {
-        let port = listeners[0].local_addr().map_or(port, |a| a.port());
-        // A computer without IPv6 is none the worse for it.
-        listeners.extend(bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)).ok());
-    }
-    Ok(listeners)
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
-    // On Windows this would let another program take the port as well.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Places for connections.
-#[derive(Clone)]
-struct Room {
-    silent: Arc<Semaphore>,
-    speaking: Arc<Semaphore>,
-}
-
-async fn accept(listener: TcpListener, router: axum::Router, room: Room, connections: TaskTracker, stop: CancellationToken) {
-    loop {
-        let Ok(silent) = room.silent.clone().acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let (router, stop, speaking) = (router.clone(), stop.clone(), room.speaking.clone());
-                connections.spawn(async move {
-                    if !speaks(&stream, &stop).await {
-                        return;
-                    }
-                    let Ok(_speaking) = speaking.acquire_owned().await else { return };
-                    drop(silent);
-                    serve(stream, peer, router, stop).await;
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Someone who connects and says nothing takes up a place that others need.
-async fn speaks(stream: &TcpStream, stop: &CancellationToken) -> bool {
-    let mut first = [0];
-    let spoke = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut first));
-    matches!(stop.run_until_cancelled(spoke).await, Some(Ok(Ok(1))))
-}
-
-async fn serve(stream: TcpStream, peer: SocketAddr, router: axum::Router, stop: CancellationToken) {
-    let _ = stream.set_nodelay(true);
-    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        request.map(axum::body::Body::new)
-    });
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(STALLED));
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
-    tokio::pin!(connection);
-    tokio::select! {
-        _ = &mut connection => return,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 
-use super::{App, Origins};
+use super::{App, Origins, error::ApiError};
 use crate::{
     model::browser_can_open,
     relay::{Client, KEY_MAX, LinkBase},
@@ -22,7 +22,7 @@ const TASK_MAX: usize = 64;
 pub struct Peer(pub SocketAddr);
 
 impl FromRequestParts<App> for Client {
-    type Rejection = std::convert::Infallible;
+    type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<Peer>().copied();
@@ -31,11 +31,25 @@ impl FromRequestParts<App> for Client {
         let text = |name: &str, most: usize| {
             parts.headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim).filter(|v| v.len() <= most).map(str::to_owned)
         };
+        let idempotency_key = match parts.headers.get("idempotency-key") {
+            None => None,
+            Some(value) => match value.to_str().map(str::trim) {
+                Ok(key) if key.len() <= KEY_MAX => Some(key.to_owned()).filter(|key| !key.is_empty()),
+                // To pass it over would be to pay twice.
+                _ => {
+                    return Err(ApiError::new(
+                        StatusCode::BAD_REQUEST,
+                        "invalid_idempotency_key",
+                        format!("the Idempotency-Key must be at most {KEY_MAX} characters of ASCII"),
+                    ));
+                }
+            },
+        };
         Ok(Self {
             links: link_base(&parts.headers, peer, &app.origins, &settings),
             prefers_base64: agent.contains("aiohttp"),
             task: text("x-openwebui-task", TASK_MAX),
-            idempotency_key: text("idempotency-key", KEY_MAX).filter(|key| !key.is_empty()),
+            idempotency_key,
         })
     }
 }

@@ -109,7 +109,7 @@ impl From<&RelayError> for ApiError {
     fn from(error: &RelayError) -> Self {
         let of = |status| Self::new(status, error.code(), error.to_string()).of_kind(error.kind());
         match error {
-            RelayError::BadRequest { param, code: "idempotency_key_reused", .. } => {
+            RelayError::BadRequest { param, code: "idempotency_key_reused" | "idempotency_key_spent", .. } => {
                 Self { param: *param, ..of(StatusCode::UNPROCESSABLE_ENTITY) }
             }
             RelayError::BadRequest { param, .. } => Self { param: *param, ..of(StatusCode::BAD_REQUEST) },

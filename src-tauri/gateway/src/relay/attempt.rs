@@ -34,10 +34,9 @@ impl Relay {
         let (mut lessons, mut retries) = (Vec::new(), 0);
         loop {
             let call = make(&traits)?;
-            let endpoint = call.endpoint;
             note.called(upstream.name());
             let began = std::time::Instant::now();
-            let error = match upstream.send(call).await {
+            let error = match upstream.send(call.clone()).await {
                 Ok(answer) => {
                     if self.healths.answered(&**upstream, began.elapsed().as_millis() as i64) {
                         self.events.tell(Event::Upstreams);
@@ -49,7 +48,7 @@ impl Relay {
                 }
                 Err(error) => error,
             };
-            if let Some(lesson) = Quirk::taught_by(&error, endpoint, &traits)
+            if let Some(lesson) = Quirk::taught_by(&error, &call, &traits)
                 && lessons.len() < LESSONS_MAX
             {
                 tracing::info!(upstream = upstream.name(), ?lesson, "tried once more without what the upstream refused");
@@ -81,29 +80,38 @@ fn pause_before_retry(error: &UpstreamError, retries: u32) -> Option<Duration> {
     }
 }
 
-/// Whether a refusal says that the upstream has no such endpoint, or not for this model.
-pub(super) fn lacks_endpoint(error: &RelayError) -> bool {
-    const SAYS: [&str; 12] = [
+/// How sure a refusal is that the upstream has no such endpoint, or not for this model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lacks {
+    /// It says nothing of the kind.
+    No,
+    /// A status that a server in between may send as well.
+    Perhaps,
+    /// It says so in words.
+    Surely,
+}
+
+/// What a refusal says of the endpoint.
+pub(super) fn lacks_endpoint(error: &RelayError) -> Lacks {
+    const SAYS: [&str; 10] = [
         "not a chat model",
         "not supported in the v1/chat/completions",
         "only supported in v1/responses",
         "does not support chat",
         "not support image generation",
-        "not support the image",
-        "does not support images",
         "not supported with this method",
         "unsupported endpoint",
         "unknown endpoint",
         "invalid url",
         "不支持该接口",
     ];
-    let RelayError::Upstream(error) = error else { return false };
+    let RelayError::Upstream(error) = error else { return Lacks::No };
     let text = error.message.to_ascii_lowercase();
     let names_model = error.code.as_deref() == Some("model_not_found") || text.contains("model") && text.contains("does not exist");
     match error.status {
-        Some(404 | 405 | 501) => !names_model,
-        Some(400..=499) => SAYS.iter().any(|words| text.contains(words)),
-        _ => false,
+        Some(400..=499 | 501) if SAYS.iter().any(|words| text.contains(words)) => Lacks::Surely,
+        Some(404 | 405 | 501) if !names_model => Lacks::Perhaps,
+        _ => Lacks::No,
     }
 }
 
@@ -140,10 +148,12 @@ mod tests {
                 ..UpstreamError::new(Class::BadParameter, message)
             })
         };
-        assert!(lacks_endpoint(&refusal(404, "", "page not found")));
-        assert!(lacks_endpoint(&refusal(400, "", "This is not a chat model and thus not supported in the v1/chat/completions endpoint.")));
-        assert!(!lacks_endpoint(&refusal(404, "model_not_found", "The model `x` does not exist")));
-        assert!(!lacks_endpoint(&refusal(400, "", "invalid size")));
-        assert!(!lacks_endpoint(&RelayError::Busy));
+        assert_eq!(lacks_endpoint(&refusal(404, "", "page not found")), Lacks::Perhaps);
+        let says = "This is not a chat model and thus not supported in the v1/chat/completions endpoint.";
+        assert_eq!(lacks_endpoint(&refusal(404, "", says)), Lacks::Surely);
+        assert_eq!(lacks_endpoint(&refusal(404, "model_not_found", "The model `x` does not exist")), Lacks::No);
+        assert_eq!(lacks_endpoint(&refusal(400, "", "invalid size")), Lacks::No);
+        assert_eq!(lacks_endpoint(&refusal(400, "", "this model does not support images in the input")), Lacks::No);
+        assert_eq!(lacks_endpoint(&RelayError::Busy), Lacks::No);
     }
 }

@@ -110,7 +110,7 @@ impl Relay {
         let text = document.edited(edits);
         let make = |_: &_| {
             let body = Assembled::new(scanned.assemble(&text, &std::collections::HashMap::new()));
-            Ok(Call { endpoint: Endpoint::Chat, payload: json_payload(body), stream: false, brief: Brief::default() })
+            Ok(Call { endpoint: Endpoint::Chat, payload: json_payload(body), stream: false, members: Vec::new(), brief: Brief::default() })
         };
         let mut keeper = Keeper::new(self.library.clone(), Origin::bare(Source::Generated), LinkBase::new(""));
         let asked = async {

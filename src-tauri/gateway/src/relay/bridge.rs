@@ -14,6 +14,7 @@ use super::{
     delivery::Head,
     drawn::{chat_answer, chat_end, chat_event},
     edit::{EditRequest, Input},
+    images::INPUTS_MAX,
     note::Note,
     receive::data_url,
     waiting::Waiting,
@@ -53,7 +54,7 @@ impl ChatJob<'_> {
         // The digest matters only for requests that clients send.
         let nameless = crate::model::Sha256([0; 32]);
         let input = |blob: &Blob, media_type| Input { blob: blob.clone(), sha256: nameless, media_type, id: None };
-        let images = sent.map(|(_, blob, media_type)| input(blob, *media_type)).collect();
+        let images = sent.take(INPUTS_MAX).map(|(_, blob, media_type)| input(blob, *media_type)).collect();
         let request = EditRequest { fields, images, mask: None };
         let brief = Brief { prompt: question.read.prompt.clone(), inputs: request.blobs(), count: 1, ..Brief::default() };
         let make = |traits: &Traits| request.call(&*upstream, traits, false, &brief);
@@ -169,6 +170,7 @@ impl EditRequest {
         }
         add("seed", wishes.seed.map(|seed| json!(seed)));
         add("stream", Some(json!(false)));
+        let sent = members.keys().cloned().collect();
         let tail = Value::Object(members).to_string();
         let text = |text: String| Piece::Text(text.into_bytes());
         let mut pieces = vec![text(format!("{{\"model\":{},\"messages\":[{{\"role\":\"user\",\"content\":", quote(upstream.model())))];
@@ -191,6 +193,6 @@ impl EditRequest {
         }
         pieces.push(text(format!("}}],{}", &tail[1..])));
         let brief = asked.brief(inputs.into_iter().map(|(blob, _)| blob.clone()).collect());
-        Call { endpoint: Endpoint::Chat, payload: json_payload(Assembled::new(pieces)), stream: false, brief }
+        Call { endpoint: Endpoint::Chat, payload: json_payload(Assembled::new(pieces)), stream: false, members: sent, brief }
     }
 }

@@ -7,7 +7,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use super::{
     Client, Relay, RelayError, Reply,
     answer::{ANSWER_MAX, Keeper},
-    attempt::lacks_endpoint,
+    attempt::{Lacks, lacks_endpoint},
     conversation::{Pictures, Question},
     delivery::{Head, Output, Reading},
     images::REQUEST_MAX,
@@ -37,7 +37,7 @@ impl Relay {
     /// [`RelayError`], as long as nothing has been answered.
     pub async fn chat<E: Send>(&self, body: impl Stream<Item = Result<Bytes, E>> + Send, client: Client) -> Result<Reply, RelayError> {
         let began = Instant::now();
-        let permit = self.permit()?;
+        let _reading = self.reading()?;
         let scanned = scan(body, self.library.files(), REQUEST_MAX, Sender::Client).await?;
         if let Some(task) = super::background::recognise(&scanned.document, client.task.as_deref()) {
             return self.background(task, scanned, began).await;
@@ -50,7 +50,7 @@ impl Relay {
         }
         let claim = question.claim(&client, &*upstream);
         let relay = self.clone();
-        self.once("chat", claim, move |out| relay.chat_job(question, settings, client, out, permit)).await
+        self.once("chat", claim, move |out, permit| relay.chat_job(question, settings, client, out, permit)).await
     }
 
     async fn chat_job(
@@ -104,27 +104,43 @@ impl ChatJob<'_> {
     /// Asks the upstream in the dialect that it has, and writes the answer out.
     async fn answer(&mut self, keeper: &mut Keeper, waiting: &mut Waiting, note: &mut Note) -> Result<(), RelayError> {
         let upstream = self.upstream.clone();
-        let known = upstream.dialect().or_else(|| self.relay.learnt.of(&*upstream).dialect());
+        let fixed = upstream.dialect();
+        let known = fixed.or_else(|| self.relay.learnt.of(&*upstream).dialect());
         if known == Some(Dialect::Images) {
             note.add("bridged", "images".into());
-            return self.by_images(keeper, waiting, note).await;
+            let result = self.by_images(keeper, waiting, note).await;
+            match &result {
+                // What was learnt is no longer true.
+                Err(error) if fixed.is_none() && lacks_endpoint(error) > Lacks::No => {
+                    self.relay.learnt.forget(&*upstream, Quirk::ImagesOnly).await;
+                }
+                _ => return result,
+            }
         }
         let make = |traits: &_| Ok(self.question.call(self.pictures, &*upstream, traits));
         let answer = waiting.during(Box::pin(self.relay.attempt(&upstream, note, &make))).await;
-        match answer {
-            Ok(answer) => self.by_chat(answer, keeper, waiting).await,
-            Err(refusal) if known.is_none() && lacks_endpoint(&refusal) => {
-                note.add("bridged", "images".into());
-                match self.by_images(keeper, waiting, note).await {
-                    Ok(()) => {
-                        self.relay.learnt.learn(&*upstream, Quirk::ImagesOnly).await;
-                        Ok(())
-                    }
-                    // It has neither: most likely its base URL is wrong.
-                    Err(error) if lacks_endpoint(&error) || matches!(error, RelayError::BadRequest { .. }) => Err(refusal),
-                    Err(error) => Err(error),
-                }
+        let refusal = match answer {
+            Ok(answer) => return self.by_chat(answer, keeper, waiting).await,
+            Err(refusal) => refusal,
+        };
+        let lacks = lacks_endpoint(&refusal);
+        // A question that is no drawing is not drawn because a server in between stumbled.
+        let may_draw = lacks == Lacks::Surely || lacks == Lacks::Perhaps && self.question.intent != Intent::Chat;
+        if known.is_some() || !may_draw {
+            return Err(refusal);
+        }
+        note.add("bridged", "images".into());
+        match self.by_images(keeper, waiting, note).await {
+            Ok(()) if lacks == Lacks::Surely => {
+                self.relay.learnt.learn(&*upstream, Quirk::ImagesOnly).await;
+                Ok(())
             }
+            Ok(()) => {
+                self.relay.learnt.suspect(&*upstream, Quirk::ImagesOnly);
+                Ok(())
+            }
+            // It has neither: most likely its base URL is wrong.
+            Err(error) if lacks_endpoint(&error) > Lacks::No || matches!(error, RelayError::BadRequest { .. }) => Err(refusal),
             Err(error) => Err(error),
         }
     }

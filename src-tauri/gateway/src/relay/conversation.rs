@@ -60,6 +60,8 @@ pub struct Question {
     pub several: bool,
     /// What flags and the model's alias say of the drawing.
     pub wishes: Wishes,
+    /// Whether flags were read, which then leave the text.
+    pub takes_flags: bool,
     /// Whether it asks for a drawing.
     pub intent: Intent,
     /// When it came.
@@ -101,12 +103,8 @@ impl Question {
             Some(Json::Bool(true)) => true,
             Some(_) => return Err(RelayError::bad(Some("stream"), "'stream' must be true or false")),
         };
-        let (prompt, flags) = Wishes::take_from(&read.prompt);
-        if !flags.is_empty() {
-            read.prompt = prompt;
-        }
+        let (bare, mut flags) = Wishes::take_from(&read.prompt);
         let preset = model.as_deref().and_then(|name| settings.aliases.wishes(name)).cloned().unwrap_or_default();
-        let wishes = flags.or(preset);
         let words = settings.intent_words.as_deref().map(Words::parse);
         let shown = &read.pictures[read.pictures.len() - read.latest..][..read.shown];
         let signs = Signs {
@@ -116,9 +114,18 @@ impl Question {
             draws_only: !takes_tools(upstream.model()),
         };
         let intent = intent::guess(words.as_ref().unwrap_or(&BUILT_IN), &signs);
+        // In other conversations they are words.
+        if intent == Intent::Chat || bare.trim().is_empty() {
+            flags = Wishes::default();
+        }
+        let takes_flags = !flags.is_empty();
+        if takes_flags {
+            read.prompt = bare;
+        }
+        let wishes = flags.or(preset);
         let several =
             document.root().get("n").is_some_and(|n| document.raw(n) != "1" && !n.is_null()) || wishes.count.is_some_and(|n| n > 1);
-        Ok(Self { read, model, stream, several, wishes, intent, began, scanned })
+        Ok(Self { read, model, stream, several, wishes, takes_flags, intent, began, scanned })
     }
 
     /// The answer, if it only tells of what the client has drawn already and the model could do nothing but draw again.
@@ -134,6 +141,7 @@ impl Question {
             linked: &HashMap::new(),
             external: &HashMap::new(),
             model: None,
+            takes_flags: self.takes_flags,
             dropped: &HashSet::new(),
             without: if takes_tools(upstream.model()) { &[] } else { &TOOLS },
             with: &[],
@@ -198,13 +206,16 @@ impl Question {
             linked: &pictures.linked,
             external: &pictures.external,
             model: Some(upstream.model()),
+            takes_flags: self.takes_flags,
             dropped: &pictures.portion.dropped,
             without: &without,
             with: &with,
         };
         let text = shape::chat(document, self.scanned.known(), &wanted);
         let body = Assembled::new(self.scanned.assemble(&text, &pictures.others));
-        Call { endpoint: Endpoint::Chat, payload: json_payload(body), stream, brief: self.brief(pictures) }
+        let own = document.root().members().iter().map(|member| member.key.as_str());
+        let members = own.chain(with.iter().map(|(key, _)| *key)).filter(|key| !without.contains(key)).map(str::to_owned).collect();
+        Call { endpoint: Endpoint::Chat, payload: json_payload(body), stream, members, brief: self.brief(pictures) }
     }
 
     /// The same in short.

@@ -22,6 +22,9 @@ const CLIENT_QUEUE: usize = 32;
 /// How long a client may leave its answer unread before it counts as gone. The picture is saved all the same.
 const STALLED: Duration = Duration::from_secs(60);
 
+/// The same where other clients wait for the same answer.
+const HINDERING: Duration = Duration::from_secs(2);
+
 /// Most bytes of text that are kept for those who may come late. Pictures count as their links.
 const REPLAY_MAX: usize = 4 * 1024 * 1024;
 
@@ -195,6 +198,13 @@ impl Output {
         self.0.state().first_byte
     }
 
+    /// Bytes of text that it holds in memory.
+    pub fn weight(&self) -> usize {
+        let state = self.0.state();
+        let whole = if let Some(Head::Json(body)) = &state.head { body.text_len() } else { 0 };
+        state.bytes + whole
+    }
+
     /// Whether nobody reads it.
     pub fn is_alone(&self) -> bool {
         self.0.state().readers.iter().all(Option::is_none)
@@ -229,17 +239,22 @@ impl Output {
         self.wait_for_room().await;
     }
 
-    /// Waits while the slowest reader is far behind; one that takes nothing for long is given up.
+    /// Waits while the slowest reader is far behind what is no longer kept for all; one that takes nothing for long is given
+    /// up, and sooner if others wait because of it.
     async fn wait_for_room(&self) {
-        let waited_since = Instant::now();
+        let (mut waited_since, mut was) = (Instant::now(), None);
         loop {
             let moved = self.0.read.notified();
-            let behind = {
+            let (behind, others) = {
                 let state = self.0.state();
-                state.slowest().filter(|at| state.end() - at > CLIENT_QUEUE)
+                let far = state.slowest().filter(|at| !state.replays && state.end() - at > CLIENT_QUEUE);
+                (far, state.readers.iter().flatten().count() > 1)
             };
             let Some(behind) = behind else { return };
-            let left = STALLED.saturating_sub(waited_since.elapsed());
+            if was != Some(behind) {
+                (waited_since, was) = (Instant::now(), Some(behind));
+            }
+            let left = if others { HINDERING } else { STALLED }.saturating_sub(waited_since.elapsed());
             if tokio::time::timeout(left, moved).await.is_ok() {
                 continue;
             }

@@ -15,9 +15,6 @@ const OLDER_EDGE: u32 = 1024;
 /// Long edge of an image of the last turn that is sent smaller because it alone is too large.
 const LATEST_EDGE: u32 = 2048;
 
-/// Most images of the last turn that are sent, as OpenAI has it for edits.
-const LATEST_MAX: usize = 16;
-
 /// An image of the conversation.
 #[derive(Clone, Debug)]
 pub struct Candidate {
@@ -47,12 +44,14 @@ pub struct Portion {
 /// Chooses among `candidates`, oldest first: at most `most` of them and at most `budget` bytes. Images of the last turn
 /// always go along, smaller if they must.
 pub async fn portion(library: &Library, candidates: Vec<Candidate>, most: usize, budget: u64) -> Portion {
-    let latest = candidates.iter().filter(|candidate| candidate.latest).count().min(LATEST_MAX);
+    let latest = candidates.iter().filter(|candidate| candidate.latest).count();
     let (most, mut left) = (most.max(latest), budget);
-    let mut portion = Portion::default();
+    let (mut portion, mut seen) = (Portion::default(), HashSet::new());
     for candidate in candidates.into_iter().rev() {
         let Candidate { number, blob, sha256, media_type, latest } = candidate;
-        if portion.sent.len() >= most {
+        // The same picture once is enough, unless the user shows it twice.
+        let is_new = seen.insert(sha256) || latest;
+        if portion.sent.len() >= most || !is_new {
             portion.dropped.insert(number);
             continue;
         }

@@ -99,7 +99,8 @@ impl EditRequest {
         } else {
             (Endpoint::Edits, self.as_form(&fields)?)
         };
-        Ok(Call { endpoint, payload, stream, brief: brief.clone() })
+        let members = fields.into_iter().map(|(name, _)| name).collect();
+        Ok(Call { endpoint, payload, stream, members, brief: brief.clone() })
     }
 
     /// Sets a field.

@@ -11,7 +11,7 @@ use super::{
     Client, EditRequest, Relay, RelayError, Reply,
     answer::Keeper,
     asked::Asked,
-    attempt::lacks_endpoint,
+    attempt::{Lacks, lacks_endpoint},
     conversation::json_payload,
     delivery::{Head, Output},
     drawn::images_answer,
@@ -39,7 +39,7 @@ use crate::{
 pub const REQUEST_MAX: u64 = 256 * 1024 * 1024;
 
 /// Most pictures that one edit starts from, as OpenAI has it.
-const INPUTS_MAX: usize = 16;
+pub(super) const INPUTS_MAX: usize = 16;
 
 /// What is to be drawn.
 enum Order {
@@ -91,7 +91,9 @@ impl Order {
                 edits.remove(document.root(), &ours);
                 let body = Assembled::new(scanned.assemble(&document.edited(edits), &std::collections::HashMap::new()));
                 let brief = asked.brief(Vec::new());
-                Ok(Call { endpoint: Endpoint::Generations, payload: json_payload(body), stream, brief })
+                let sent = document.root().members().iter().map(|member| member.key.clone());
+                let members = sent.filter(|key| !ours.contains(&key.as_str())).collect();
+                Ok(Call { endpoint: Endpoint::Generations, payload: json_payload(body), stream, members, brief })
             }
         }
     }
@@ -104,7 +106,7 @@ impl Relay {
     /// [`RelayError`].
     pub async fn generate<E: Send>(&self, body: impl Stream<Item = Result<Bytes, E>> + Send, client: Client) -> Result<Reply, RelayError> {
         let began = Instant::now();
-        let permit = self.permit()?;
+        let _reading = self.reading()?;
         let scanned = scan(body, self.library.files(), REQUEST_MAX, Sender::Client).await?;
         let document = &scanned.document;
         check_object(document)?;
@@ -113,14 +115,14 @@ impl Relay {
         asked.prompt = scanned.readable(&asked.prompt);
         asked.parameters = scanned.readable(&asked.parameters);
         let claim = scanned.claim("generations", &client, scanned.document.text());
-        self.order(Order::Text(Box::new(scanned)), asked, Vec::new(), client, claim, permit, began).await
+        self.order(Order::Text(Box::new(scanned)), asked, Vec::new(), client, claim, began).await
     }
 
     /// Answers `POST /v1/images/edits`, once the request has been read by [`Self::read_edit`] or from a form.
     ///
     /// # Errors
     /// [`RelayError`].
-    pub async fn edit(&self, request: EditRequest, client: Client, permit: OwnedSemaphorePermit) -> Result<Reply, RelayError> {
+    pub async fn edit(&self, request: EditRequest, client: Client) -> Result<Reply, RelayError> {
         let began = Instant::now();
         let asked = Asked::read(&request.fields, &client, &self.settings.snapshot())?;
         if request.images.is_empty() {
@@ -135,10 +137,9 @@ impl Relay {
         for (key, value) in asked.overrides(self.upstream().model()) {
             request.set(key, value);
         }
-        self.order(Order::Pictures(request), asked, made_from, client, claim, permit, began).await
+        self.order(Order::Pictures(request), asked, made_from, client, claim, began).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two callers, each in one line")]
     async fn order(
         &self,
         order: Order,
@@ -146,12 +147,11 @@ impl Relay {
         made_from: Vec<ImageId>,
         client: Client,
         claim: Option<Claim>,
-        permit: OwnedSemaphorePermit,
         began: Instant,
     ) -> Result<Reply, RelayError> {
         let relay = self.clone();
         let endpoint = order.endpoint();
-        let job = move |out: Output| async move {
+        let job = move |out: Output, permit: OwnedSemaphorePermit| async move {
             let settings = relay.settings.snapshot();
             let mut note = Note::new(endpoint, Kind::Drawing, asked.stream, began);
             note.asked(asked.model.as_deref(), &asked.prompt);
@@ -207,23 +207,39 @@ struct Drawing<'a> {
 impl Drawing<'_> {
     async fn answer(&mut self, waiting: &mut Waiting, note: &mut Note) -> Result<(), RelayError> {
         let upstream = self.upstream.clone();
-        let known = upstream.dialect().or_else(|| self.relay.learnt.of(&*upstream).dialect());
+        let fixed = upstream.dialect();
+        let known = fixed.or_else(|| self.relay.learnt.of(&*upstream).dialect());
         if known == Some(Dialect::Chat) {
-            return self.by_chat(waiting, note).await;
+            let result = self.by_chat(waiting, note).await;
+            match &result {
+                // What was learnt is no longer true.
+                Err(error) if fixed.is_none() && lacks_endpoint(error) > Lacks::No => {
+                    self.relay.learnt.forget(&*upstream, Quirk::ChatOnly).await;
+                }
+                _ => return result,
+            }
         }
         let (order, asked) = (&self.order, &self.asked);
         let make = |traits: &Traits| order.call(asked, &*upstream, traits);
-        match waiting.during(Box::pin(self.relay.attempt(&upstream, note, &make))).await {
-            Ok(answer) => self.by_images(answer, waiting).await,
-            Err(refusal) if known.is_none() && lacks_endpoint(&refusal) => match self.by_chat(waiting, note).await {
-                Ok(()) => {
-                    self.relay.learnt.learn(&*upstream, Quirk::ChatOnly).await;
-                    Ok(())
-                }
-                // It has neither: most likely its base URL is wrong.
-                Err(error) if lacks_endpoint(&error) => Err(refusal),
-                Err(error) => Err(error),
-            },
+        let refusal = match waiting.during(Box::pin(self.relay.attempt(&upstream, note, &make))).await {
+            Ok(answer) => return self.by_images(answer, waiting).await,
+            Err(refusal) => refusal,
+        };
+        let lacks = lacks_endpoint(&refusal);
+        if known.is_some() || lacks == Lacks::No {
+            return Err(refusal);
+        }
+        match self.by_chat(waiting, note).await {
+            Ok(()) if lacks == Lacks::Surely => {
+                self.relay.learnt.learn(&*upstream, Quirk::ChatOnly).await;
+                Ok(())
+            }
+            Ok(()) => {
+                self.relay.learnt.suspect(&*upstream, Quirk::ChatOnly);
+                Ok(())
+            }
+            // It has neither: most likely its base URL is wrong.
+            Err(error) if lacks_endpoint(&error) > Lacks::No => Err(refusal),
             Err(error) => Err(error),
         }
     }

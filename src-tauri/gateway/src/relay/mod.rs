@@ -56,6 +56,9 @@ pub use once::KEY_MAX;
 /// Requests that are being drawn at once; further ones are asked to come back.
 pub const RUNNING_MAX: usize = 128;
 
+/// Requests that are being received at once; further ones are asked to come back.
+const READING_MAX: usize = 256;
+
 /// What goes back to the client.
 pub enum Reply {
     /// A whole body of JSON, and whom to tell once the client has taken all of it.
@@ -89,6 +92,7 @@ pub struct Relay {
     settings: LiveSettings,
     jobs: TaskTracker,
     running: Arc<Semaphore>,
+    receiving: Arc<Semaphore>,
     once: Once,
     learnt: Learnt,
     activity: Activity,
@@ -118,6 +122,7 @@ impl Relay {
             settings,
             jobs,
             running: Arc::new(Semaphore::new(RUNNING_MAX)),
+            receiving: Arc::new(Semaphore::new(READING_MAX)),
             once: Once::default(),
             learnt,
             activity,
@@ -179,17 +184,35 @@ impl Relay {
         self.routes.load().preferred().clone()
     }
 
+    /// Forgets answers that nobody came back for.
+    pub fn tidy(&self) {
+        self.once.tidy();
+    }
+
     /// Leave to run one request.
     ///
     /// # Errors
     /// [`RelayError::Busy`] when too many run.
-    pub fn permit(&self) -> Result<OwnedSemaphorePermit, RelayError> {
+    fn permit(&self) -> Result<OwnedSemaphorePermit, RelayError> {
         self.running.clone().try_acquire_owned().map_err(|_| RelayError::Busy)
+    }
+
+    /// Leave to receive one request.
+    ///
+    /// # Errors
+    /// [`RelayError::Busy`] when too many are being received.
+    pub fn reading(&self) -> Result<OwnedSemaphorePermit, RelayError> {
+        self.receiving.clone().try_acquire_owned().map_err(|_| RelayError::Busy)
     }
 
     /// The answer to a request: the one that is being made for an identical one, or a new one. The job runs to its end
     /// whatever becomes of the client.
-    async fn once<Job>(&self, endpoint: &str, claim: Option<Claim>, job: impl FnOnce(Output) -> Job) -> Result<Reply, RelayError>
+    async fn once<Job>(
+        &self,
+        endpoint: &str,
+        claim: Option<Claim>,
+        job: impl FnOnce(Output, OwnedSemaphorePermit) -> Job,
+    ) -> Result<Reply, RelayError>
     where
         Job: Future<Output = Result<(), RelayError>> + Send + 'static,
     {
@@ -200,9 +223,15 @@ impl Relay {
                 reading
             }
             Turn::New(out, reading) => {
-                let job = job(out.clone());
+                let end = Ending(out.clone());
+                let job = match self.permit() {
+                    Ok(permit) => job(out, permit),
+                    Err(busy) => {
+                        end.0.decide(Head::Failed(Arc::new(RelayError::Busy)));
+                        return Err(busy);
+                    }
+                };
                 let run = async move {
-                    let end = Ending(out);
                     if let Err(error) = job.await {
                         tracing::debug!(%error, "no answer");
                         end.0.decide(Head::Failed(Arc::new(error)));

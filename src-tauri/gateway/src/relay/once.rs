@@ -20,6 +20,9 @@ const KEPT: Duration = Duration::from_secs(10 * 60);
 /// Answers that are kept at once; beyond it the oldest go.
 const KEPT_MAX: usize = 256;
 
+/// Bytes of text of answers that have ended and are kept; beyond it the oldest go.
+const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Longest `Idempotency-Key`, in bytes.
 pub const KEY_MAX: usize = 256;
 
@@ -41,8 +44,11 @@ impl Claim {
             hash.update(part);
         };
         add(endpoint.as_bytes());
-        add(client.links.as_str().as_bytes());
         add(&[u8::from(client.prefers_base64)]);
+        // A key means the same request by whatever name we are called; without one, links must be the caller's own.
+        if client.idempotency_key.is_none() {
+            add(client.links.as_str().as_bytes());
+        }
         parts.into_iter().for_each(add);
         Self { body: hash.finalize().into(), key: client.idempotency_key.clone() }
     }
@@ -74,6 +80,20 @@ impl Job {
     }
 }
 
+fn tidy(jobs: &mut HashMap<[u8; 32], Job>) {
+    jobs.retain(|_, job| job.is_good());
+    let mut ended: Vec<_> = jobs.iter().filter_map(|(id, job)| Some((job.ended?, *id, job.output.weight()))).collect();
+    ended.sort_unstable();
+    let (mut count, mut weight) = (jobs.len(), ended.iter().map(|(.., weight)| weight).sum::<usize>());
+    for (_, id, own) in ended {
+        if count < KEPT_MAX && weight <= KEPT_BYTES_MAX {
+            return;
+        }
+        jobs.remove(&id);
+        (count, weight) = (count - 1, weight - own);
+    }
+}
+
 /// What a request comes to.
 pub enum Turn {
     /// Somebody asked for the same: here is that answer.
@@ -87,6 +107,11 @@ pub enum Turn {
 pub struct Once(Arc<Mutex<HashMap<[u8; 32], Job>>>);
 
 impl Once {
+    /// Forgets answers whose time is over.
+    pub fn tidy(&self) {
+        tidy(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// The turn of a request. `None`: it is like no other.
     ///
     /// # Errors
@@ -98,12 +123,7 @@ impl Once {
             return Ok(Turn::New(output, reading));
         };
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.retain(|_, job| job.is_good());
-        while jobs.len() >= KEPT_MAX
-            && let Some(oldest) = jobs.iter().filter_map(|(id, job)| Some((job.ended?, *id))).min()
-        {
-            jobs.remove(&oldest.1);
-        }
+        tidy(&mut jobs);
         let id = claim.id(endpoint);
         if let Some(job) = jobs.get(&id) {
             if job.body != claim.body {
@@ -115,6 +135,13 @@ impl Once {
             }
             if let Some(reading) = job.output.reader() {
                 return Ok(Turn::Joined(reading));
+            }
+            if job.keyed {
+                return Err(RelayError::BadRequest {
+                    message: "the answer to this Idempotency-Key is too long to be handed out twice".into(),
+                    param: None,
+                    code: "idempotency_key_spent",
+                });
             }
         }
         let output = Output::new(true);

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::{
     RelayError,
-    answer::{ANSWER_MAX, Keeper, damaged},
+    answer::{ANSWER_MAX, Keeper, Outcome, damaged},
+    chat::redacted,
     intent::Intent,
     receive::STEP,
     waiting::Waiting,
@@ -23,7 +24,7 @@ use crate::{
         sse::write_event,
         stream::{ChatStream, Event, Step},
     },
-    upstream::{Answer, Class, Upstream, UpstreamError, ended_in_silence},
+    upstream::{Answer, Class, Upstream, UpstreamError, ended_in_silence, refusal_in},
 };
 
 /// Silence after which what may be a draft is shown all the same.
@@ -46,6 +47,8 @@ pub struct Pump<'a> {
     held: Vec<Event>,
     /// How an answer ends that has said nothing: what is wrong with it may be told instead.
     ending: Vec<Event>,
+    /// When the upstream last sent an event, or bytes of a picture.
+    heard: Instant,
     /// Whether a picture of the answer came from elsewhere.
     fetched: bool,
     /// Events without pictures that go out next.
@@ -74,6 +77,7 @@ impl<'a> Pump<'a> {
             several,
             held: Vec::new(),
             ending: Vec::new(),
+            heard: Instant::now(),
             fetched: false,
             ready: Vec::new(),
             broken: false,
@@ -83,12 +87,11 @@ impl<'a> Pump<'a> {
     /// Pumps until the upstream ends; why the answer is not what was asked for, if it is not.
     pub async fn run(mut self, answer: Answer) -> Option<UpstreamError> {
         let mut reader = Reader::new(answer);
-        let mut last = Instant::now();
         let failure = loop {
             let due = self.waiting.due();
             let chunk = match reader.next(due).await {
                 Next::Silence => {
-                    if last.elapsed() >= UNDECIDED {
+                    if self.heard.elapsed() >= UNDECIDED {
                         self.release().await;
                         self.flush().await;
                     }
@@ -98,7 +101,6 @@ impl<'a> Pump<'a> {
                 Next::End(failure) => break failure,
                 Next::Chunk(chunk) => chunk,
             };
-            last = Instant::now();
             if let Err(error) = self.take(&chunk).await {
                 break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
             }
@@ -114,7 +116,8 @@ impl<'a> Pump<'a> {
 
     async fn end(&mut self, failure: Option<UpstreamError>) -> Option<UpstreamError> {
         let (lost, kept) = (self.keeper.lost(), self.keeper.received());
-        let failure = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept))).or_else(|| self.silence());
+        let failure =
+            failure.or_else(|| self.refusal()).or_else(|| (lost > 0).then(|| damaged(lost, lost + kept))).or_else(|| self.silence());
         if failure.is_none() {
             for event in std::mem::take(&mut self.ending) {
                 self.write(event).await;
@@ -129,6 +132,12 @@ impl<'a> Pump<'a> {
             None => self.waiting.out().send(write_event(&[], b"[DONE]").into()).await,
         }
         failure
+    }
+
+    /// What the upstream said of a failure in the middle of its stream.
+    fn refusal(&self) -> Option<UpstreamError> {
+        let told = serde_json::from_slice(self.machine.refusal()?).ok()?;
+        refusal_in(&told).map(|error| redacted(error, &*self.upstream))
     }
 
     /// An answer without a word or a picture is none: for a drawing always, for a conversation if it was withheld.
@@ -151,6 +160,7 @@ impl<'a> Pump<'a> {
 
     async fn perform(&mut self, steps: Vec<Step>) {
         for step in steps {
+            self.heard = Instant::now();
             match step {
                 Step::Blob(event) => self.receive(event).await,
                 Step::Fetch { index, url } => {
@@ -217,7 +227,8 @@ impl<'a> Pump<'a> {
     }
 
     async fn write(&mut self, mut event: Event) {
-        let before = if !event.images.is_empty() && !event.finishes {
+        let is_there = |index: &usize| !matches!(self.keeper.outcomes.get(index), None | Some(Outcome::Lost));
+        let before = if event.images.iter().any(is_there) && !event.finishes {
             self.waiting.before_picture()
         } else if event.finishes {
             self.waiting.at_end()

@@ -96,6 +96,8 @@ pub struct Waiting {
     introduced: bool,
     /// The result has been announced.
     announced: bool,
+    /// The result has its caption.
+    captioned: bool,
     /// What a running stream ended with.
     failed: Option<RelayError>,
     id: String,
@@ -118,6 +120,7 @@ impl Waiting {
             counted: 0,
             introduced: false,
             announced: false,
+            captioned: false,
             failed: None,
             id,
         }
@@ -261,7 +264,7 @@ impl Waiting {
 
     /// The answer ends: what stands below the result. To be sent before the event that ends it.
     pub fn at_end(&mut self) -> Bytes {
-        let captioned = self.announced && self.manner.style == ProgressStyle::Content;
+        let captioned = self.announced && self.manner.style == ProgressStyle::Content && !std::mem::replace(&mut self.captioned, true);
         let mut bytes = self.before_text().to_vec();
         if captioned {
             bytes.extend_from_slice(&self.chunk(&progress::caption(self.manner.language)));

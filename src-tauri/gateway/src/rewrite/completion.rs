@@ -21,6 +21,8 @@ pub fn from_completion(document: &Document) -> Streamed {
     for (position, choice) in root.get("choices").map_or(&[][..], Node::items).iter().enumerate().take(CHOICES_MAX) {
         let index = choice.get("index").map_or_else(|| position.to_string(), |n| document.raw(n).to_owned());
         let message = choice.get("message").map_or("{}", |n| document.raw(n));
+        let message = if message.contains("\"tool_calls\"") { as_delta(message) } else { message.to_owned() };
+        let message = message.as_str();
         let reason = choice.get("finish_reason").map_or("\"stop\"", |n| document.raw(n));
         for (out, delta, reason) in [(&mut says, message, "null"), (&mut ends, "{}", reason)] {
             let event = format!(r#"{{{head},"choices":[{{"index":{index},"delta":{delta},"finish_reason":{reason}}}]}}"#);
@@ -101,12 +103,51 @@ fn add_choice(choices: &mut BTreeMap<u64, (Map<String, Value>, Value)>, position
         match (message.get_mut(key), value) {
             (_, Value::Null) => {}
             (Some(Value::String(text)), Value::String(more)) if key != "role" => text.push_str(more),
+            (Some(Value::Array(list)), Value::Array(more)) if key == "tool_calls" => more.iter().for_each(|call| add_call(list, call)),
+            (None, Value::Array(more)) if key == "tool_calls" => {
+                let mut list = Vec::new();
+                more.iter().for_each(|call| add_call(&mut list, call));
+                message.insert(key.clone(), list.into());
+            }
             (Some(Value::Array(list)), Value::Array(more)) => list.extend(more.iter().cloned()),
             _ => {
                 message.insert(key.clone(), value.clone());
             }
         }
     }
+}
+
+/// A piece of a call of a tool: pieces of the same index are one call, whose arguments are joined.
+fn add_call(calls: &mut Vec<Value>, piece: &Value) {
+    let same = |call: &&mut Value| piece["index"].is_u64() && call["index"] == piece["index"];
+    let Some(call) = calls.iter_mut().find(same) else {
+        calls.push(piece.clone());
+        return;
+    };
+    if let Some(more) = piece["function"]["arguments"].as_str() {
+        let joined = call["function"]["arguments"].as_str().unwrap_or_default().to_owned() + more;
+        call["function"]["arguments"] = joined.into();
+    }
+    for key in ["id", "type"] {
+        if call[key].is_null() && !piece[key].is_null() {
+            call[key] = piece[key].clone();
+        }
+    }
+    if call["function"]["name"].is_null() && piece["function"]["name"].is_string() {
+        call["function"]["name"] = piece["function"]["name"].clone();
+    }
+}
+
+/// A message as the delta of a stream: calls of tools have an index there.
+fn as_delta(raw: &str) -> String {
+    let Ok(mut message) = serde_json::from_str::<Value>(raw) else { return raw.to_owned() };
+    let Some(calls) = message.get_mut("tool_calls").and_then(Value::as_array_mut) else { return raw.to_owned() };
+    for (at, call) in calls.iter_mut().enumerate() {
+        if let Some(call) = call.as_object_mut() {
+            call.entry("index").or_insert(at.into());
+        }
+    }
+    message.to_string()
 }
 
 #[cfg(test)]

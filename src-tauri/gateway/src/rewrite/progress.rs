@@ -152,7 +152,7 @@ pub fn card(card: &Card<'_>) -> String {
 
 /// One line without our seal, and without pictures.
 fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace(SEAL, "").replace("![", "! [")
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace(SEAL, "").replace("![", "! [").replace("](", "] (").replace('<', "&lt;")
 }
 
 #[cfg(test)]
@@ -194,7 +194,7 @@ mod tests {
     fn a_card_keeps_its_structure_whatever_is_in_it() {
         let lines = ["one\ntwo".to_owned(), String::new(), "# three".to_owned(), "![x](y)".to_owned()];
         let shown = card(&Card { title: "Busy", headline: "**quota**\nused up", lines: &lines, hint: "wait" });
-        assert_eq!(shown, "## ⚠️ Busy\u{2063}\n\n**quota used up**\n\none two\n\n· # three\n\n! [x](y)\n\n💡 _wait_\n");
+        assert_eq!(shown, "## ⚠️ Busy\u{2063}\n\n**quota used up**\n\none two\n\n· # three\n\n! [x] (y)\n\n💡 _wait_\n");
         assert_eq!(strip(&shown).as_deref(), Some(""));
     }
 }

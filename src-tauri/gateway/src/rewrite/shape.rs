@@ -2,7 +2,10 @@
 //! assistant and tool turns move to the next user turn, and what clients add around the user's words goes. Works on
 //! skeletons; everything else passes verbatim.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+};
 
 use super::{
     json::{Document, Edits, Node, quote},
@@ -20,6 +23,8 @@ pub struct Wanted<'a> {
     pub external: &'a HashMap<String, usize>,
     /// The model name of the upstream; `None` leaves the client's.
     pub model: Option<&'a str>,
+    /// Whether flags at the end of the last user turn have been read: they leave the text.
+    pub takes_flags: bool,
     /// Numbers of images that stay at home: they leave the conversation without taking another place in it.
     pub dropped: &'a HashSet<usize>,
     /// Top-level members that the upstream's model does not take.
@@ -36,8 +41,16 @@ const NO_ANSWER: &str = "(no answer)";
 
 /// The request for the upstream, as a skeleton whose references are to be expanded as data URLs.
 pub fn chat(document: &Document, known: Known<'_>, wanted: &Wanted<'_>) -> Vec<u8> {
+    let counting = shape(document, known, wanted, HashMap::new());
+    let counted = counting.placed.into_inner();
+    // An image that stands in several turns is placed once, so it is to be known where it stands last.
+    let edits = if counted.values().any(|times| *times > 1) { shape(document, known, wanted, counted).edits } else { counting.edits };
+    document.edited(edits)
+}
+
+fn shape<'a>(document: &'a Document, known: Known<'a>, wanted: &'a Wanted<'a>, last: HashMap<usize, usize>) -> Shaper<'a> {
     let root = document.root();
-    let mut shaper = Shaper { document, known, wanted, edits: Edits::default(), carried: Vec::new() };
+    let mut shaper = Shaper { document, known, wanted, edits: Edits::default(), carried: Vec::new(), placed: RefCell::default(), last };
     let messages = root.get("messages").map_or(&[][..], Node::items);
     let is_user = |m: &Node| document.string_at(m, "role").as_deref() == Some("user");
     let last_user = messages.iter().rposition(is_user);
@@ -79,13 +92,18 @@ pub fn chat(document: &Document, known: Known<'_>, wanted: &Wanted<'_>) -> Vec<u
         shaper.edits.set(root, key, value);
     }
     shaper.edits.remove(root, wanted.without);
-    document.edited(shaper.edits)
+    shaper
 }
 
 /// Whether a turn of the assistant is nothing but our own progress.
 fn only_ours(document: &Document, message: &Node) -> bool {
     let is_assistant = document.string_at(message, "role").as_deref() == Some("assistant");
-    let text = message.get("content").and_then(|content| document.string(content));
+    let content = message.get("content");
+    let whole = content.and_then(|content| document.string(content));
+    let parts = content.map_or(&[][..], Node::items);
+    let all_text = !parts.is_empty() && parts.iter().all(|part| part.get("text").is_some());
+    let joined = || parts.iter().filter_map(|part| document.string_at(part, "text")).collect::<Vec<_>>().join("\n\n").into();
+    let text = whole.or_else(|| all_text.then(joined));
     let has_others = message.members().iter().any(|m| !matches!(m.key.as_str(), "role" | "content") && !m.value.is_null());
     is_assistant && !has_others && text.is_some_and(|text| progress::strip(&text).is_some_and(|rest| rest.trim().is_empty()))
 }
@@ -97,6 +115,10 @@ struct Shaper<'a> {
     edits: Edits,
     /// Images of turns that cannot hold them, on their way to the next user turn.
     carried: Vec<usize>,
+    /// How often each image was to be placed so far.
+    placed: RefCell<HashMap<usize, usize>>,
+    /// How often each image is to be placed in all; empty while that is counted.
+    last: HashMap<usize, usize>,
 }
 
 impl Shaper<'_> {
@@ -104,8 +126,15 @@ impl Shaper<'_> {
         format!(r#"{{"type":"image_url","image_url":{{"url":"{}"}}}}"#, self.known.nonce.reference(index))
     }
 
+    /// Parts for images that go along; each image once, where it stands last.
     fn image_parts(&self, indices: &[usize]) -> Vec<String> {
-        indices.iter().filter(|index| !self.wanted.dropped.contains(index)).map(|index| self.image_part(*index)).collect()
+        let goes = |index: &&usize| {
+            let mut placed = self.placed.borrow_mut();
+            let times = placed.entry(**index).or_insert(0);
+            *times += 1;
+            !self.wanted.dropped.contains(*index) && self.last.get(*index).is_none_or(|last| last == times)
+        };
+        indices.iter().filter(goes).map(|index| self.image_part(*index)).collect()
     }
 
     fn ours(&self, id: &ImageId) -> bool {
@@ -167,6 +196,12 @@ impl Shaper<'_> {
                 images.extend(self.other_parts(content));
             }
         }
+        for key in ["reasoning_content", "reasoning"] {
+            let thoughts = message.get(key).filter(|_| is_assistant);
+            if let Some((node, rest)) = thoughts.and_then(|node| Some((node, progress::strip(&self.document.string(node)?)?))) {
+                self.edits.replace_string(node, rest.trim());
+            }
+        }
         let beside = images_beside(self.document, message, self.known);
         let beside_links: Vec<ImageId> = IMAGE_LISTS.iter().filter_map(|k| message.get(k)).flat_map(|n| self.ids_in(n)).collect();
         if !beside.is_empty() || !beside_links.is_empty() {
@@ -202,7 +237,7 @@ impl Shaper<'_> {
     }
 
     fn other_parts(&mut self, content: &Node) -> Vec<usize> {
-        let (mut images, mut kept) = (Vec::new(), Vec::new());
+        let (mut images, mut kept, mut changed) = (Vec::new(), Vec::new(), false);
         for part in content.items() {
             if let Some(index) = self.image_of(part) {
                 images.push(index);
@@ -210,15 +245,20 @@ impl Shaper<'_> {
                 let stripped = progress::strip(&text);
                 let (rest, numbers) = self.text_without_images(stripped.as_deref().unwrap_or(&text));
                 let as_it_was = numbers.is_empty() && stripped.is_none();
-                kept.push(if as_it_was { self.document.raw(part).to_owned() } else { text_part(&rest) });
+                changed |= !as_it_was;
+                if as_it_was {
+                    kept.push(self.document.raw(part).to_owned());
+                } else if !rest.trim().is_empty() {
+                    kept.push(text_part(rest.trim()));
+                }
                 images.extend(numbers);
             } else {
                 kept.push(self.document.raw(part).to_owned());
             }
         }
-        if !images.is_empty() {
+        if !images.is_empty() || changed {
             if kept.is_empty() {
-                kept.push(text_part(ONLY_IMAGES));
+                kept.push(text_part(if images.is_empty() { NO_ANSWER } else { ONLY_IMAGES }));
             }
             self.edits.replace(content, format!("[{}]", kept.join(",")));
         }
@@ -273,7 +313,7 @@ impl Shaper<'_> {
     fn users_words(&self, text: &str, with_flags: bool) -> (String, Vec<usize>) {
         let stripped = without_attached_files(text);
         let (rest, numbers) = self.text_without_images(&stripped);
-        if !with_flags {
+        if !with_flags || !self.wanted.takes_flags {
             return (rest, numbers);
         }
         let (bare, wishes) = Wishes::take_from(&rest);

@@ -3,6 +3,7 @@
 //! many events later; what follows it waits until it is complete, so that the link can be given out.
 
 mod running;
+mod verdict;
 
 use std::{
     borrow::Cow,
@@ -113,6 +114,8 @@ pub struct ChatStream {
     says: bool,
     /// Why choices ended, as the upstream has it.
     reasons: Vec<String>,
+    /// An event that tells of a failure instead of an answer.
+    refusal: Option<Vec<u8>>,
     steps: Vec<Step>,
 }
 
@@ -144,6 +147,7 @@ impl ChatStream {
             finishes: false,
             says: false,
             reasons: Vec::new(),
+            refusal: None,
             steps: Vec::new(),
         }
     }
@@ -272,6 +276,12 @@ impl ChatStream {
             Err(_) if self.over => return self.cut_event(),
             Err(_) => return self.send(lines, &skeleton, true),
         };
+        let tells_of_failure = document.root().get("error").is_some_and(|error| !error.is_null() && error.items().is_empty());
+        if tells_of_failure && document.root().get("choices").is_none_or(|choices| choices.items().is_empty()) {
+            // Told in our words at the end.
+            self.refusal.get_or_insert(skeleton);
+            return;
+        }
         self.remember_head(&document);
         let mut edits = Edits::default();
         echo_model(&document, self.model.as_deref(), &mut edits);
@@ -300,16 +310,6 @@ impl ChatStream {
             let text = self.show((0, 0), Vec::new(), whole, true);
             self.send_own(0, 0, &text);
         }
-    }
-
-    /// Whether the answer has said anything.
-    pub fn says(&self) -> bool {
-        self.says
-    }
-
-    /// Why choices ended, in the upstream's words.
-    pub fn reasons(&self) -> Vec<&str> {
-        self.reasons.iter().map(String::as_str).collect()
     }
 
     /// Whether the stream ended in the middle of an event.

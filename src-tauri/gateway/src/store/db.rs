@@ -327,7 +327,7 @@ mod tests {
         let good = "insert into meta (key, value) values (?1, 'x')";
         let (a, b, c) = tokio::join!(put("a", good), put("b", "insert into nothing values (?1)"), put("c", good));
         assert!(a.is_ok() && b.is_err() && c.is_ok());
-        let count = db.read(|c| c.query_row("select count(*) from meta", [], |r| r.get::<_, i64>(0))).await;
+        let count = db.read(|c| c.query_row("select count(*) from meta where value = 'x'", [], |r| r.get::<_, i64>(0))).await;
         assert_eq!(count.expect("reads"), 2);
         db.clone().close().await;
         assert!(matches!(put("d", good).await, Err(DbError::Closed)));

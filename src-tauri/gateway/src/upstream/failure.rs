@@ -9,6 +9,9 @@ use super::error::{Class, UpstreamError};
 /// Longest message of an upstream that is passed on, in characters.
 const MESSAGE_MAX: usize = 500;
 
+/// Longest time to wait that is believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+
 /// The failure that an answer with an error status tells of. `body` may be cut off.
 pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> UpstreamError {
     let json: Option<Value> = serde_json::from_slice(body).ok();
@@ -37,7 +40,9 @@ pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> Upst
     }
     error.retry_after = error.retry_after.or_else(|| retry_after?.trim().parse().ok().map(Duration::from_secs));
     // A gateway in between may have cut off a job that runs on, so a 5xx proves nothing; a refusal does.
-    error.not_started = (400..500).contains(&status) && status != 408;
+    let may_have_started = matches!(status, 408 | 499) || error.class == Class::BlockedOutput;
+    error.not_started = (400..500).contains(&status) && !may_have_started;
+    error.retry_after = error.retry_after.map(|after| after.min(RETRY_AFTER_MAX));
     error
 }
 

@@ -86,6 +86,8 @@ pub struct Call {
     pub payload: Payload,
     /// Whether the answer shall be a stream of events.
     pub stream: bool,
+    /// Names of the members that it sends, or of the fields of its form.
+    pub members: Vec<String>,
     /// The same in short.
     pub brief: Brief,
 }

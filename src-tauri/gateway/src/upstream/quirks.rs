@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Endpoint, Upstream, UpstreamError, error::Class};
+use super::{Call, Endpoint, Upstream, UpstreamError, error::Class};
 use crate::{
     model::{Dialect, now},
     store::{Db, DbError, add_quirk, list_quirks, remove_quirk},
@@ -66,34 +66,67 @@ impl Quirk {
         }
     }
 
-    /// What a refusal of a call to `endpoint` teaches, beyond what is `known`.
-    pub fn taught_by(error: &UpstreamError, endpoint: Endpoint, known: &Traits) -> Option<Self> {
-        let is_refusal = error.status.is_some_and(|status| (400..500).contains(&status)) || error.not_started;
-        if !is_refusal || matches!(error.class, Class::BlockedInput | Class::BlockedOutput | Class::Auth | Class::TooLarge) {
+    /// What a refusal of `call` teaches, beyond what is `known`. Only what was in the call can be left out of the next one.
+    pub fn taught_by(error: &UpstreamError, call: &Call, known: &Traits) -> Option<Self> {
+        // A bad request and nothing else: 408 may have started, 429 asks to wait, and a policy is no matter of form.
+        if !matches!(error.status, Some(400 | 415 | 422)) || !matches!(error.class, Class::BadParameter | Class::Server) {
             return None;
         }
         let text = error.message.to_ascii_lowercase();
         let refuses_form =
             error.status == Some(415) || text.contains("multipart") || error.code.as_deref() == Some("convert_request_failed");
-        if endpoint == Endpoint::Edits && refuses_form && !known.edits_as_json() {
+        if call.endpoint == Endpoint::Edits && refuses_form && !known.edits_as_json() {
             return Some(Self::EditsAsJson);
         }
-        let named = |member: &str| error.param.as_deref() == Some(member) || complains_of(&text, member);
-        if known.streams() && named("stream") {
+        let sent = |member: &str| call.members.iter().any(|sent| sent == member);
+        let refused = |member: &str| sent(member) && complains_of(&text, error.param.as_deref(), member);
+        if call.stream && known.streams() && refused("stream") {
             return Some(Self::NoStream);
         }
-        DISPENSABLE.iter().find(|member| named(member) && !known.refuses(member)).map(|member| Self::Refuses(member))
+        DISPENSABLE.iter().find(|member| refused(member) && !known.refuses(member)).map(|member| Self::Refuses(member))
     }
 }
 
-/// Whether `text` says that a member called `member` is not taken.
-fn complains_of(text: &str, member: &str) -> bool {
-    const NOT_TAKEN: [&str; 9] =
-        ["unknown", "unsupported", "not support", "unrecognized", "unexpected", "not permitted", "not allowed", "extra", "不支持"];
+/// Whether `text`, in small letters, says that a member called `member` is not taken; `param` is the one that the error
+/// names. What is wrong with its value is another matter.
+fn complains_of(text: &str, param: Option<&str>, member: &str) -> bool {
+    const SAYS: [&str; 22] = [
+        "unknown parameter: '@'",
+        "unknown parameter '@'",
+        "unknown parameter: @",
+        "unsupported parameter: '@'",
+        "unsupported parameter '@'",
+        "unsupported parameter: @",
+        "unrecognized request argument supplied: @",
+        "unexpected keyword argument '@'",
+        "'@' was unexpected",
+        "parameter '@' is not supported",
+        "parameter @ is not supported",
+        "'@' is not supported",
+        "`@` is not supported",
+        "\"@\" is not supported",
+        "@ is not supported",
+        "@ not supported",
+        "does not support '@'",
+        "does not support @",
+        "unknown field \"@\"",
+        "unknown name \"@\"",
+        "@: extra inputs are not permitted",
+        "不支持参数 @",
+    ];
+    const NOT_TAKEN: [&str; 6] =
+        ["unknown parameter", "unsupported parameter", "not supported", "unrecognized", "not permitted", "unexpected"];
+    if param == Some(member) {
+        return NOT_TAKEN.iter().any(|words| text.contains(words)) && !text.contains("value");
+    }
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let stands =
-        text.match_indices(member).any(|(at, _)| !text[..at].ends_with(is_word) && !text[at + member.len()..].starts_with(is_word));
-    stands && NOT_TAKEN.iter().any(|words| text.contains(words))
+    SAYS.iter().any(|pattern| {
+        let words = pattern.replace('@', member);
+        text.match_indices(&words).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + words.len()..]);
+            !(words.starts_with(is_word) && before.ends_with(is_word) || words.ends_with(is_word) && after.starts_with(is_word))
+        })
+    })
 }
 
 /// All that is known of an upstream.
@@ -187,6 +220,12 @@ impl Learnt {
         }
     }
 
+    /// Remembers until the program ends: the refusal may have come from a server in between.
+    pub fn suspect(&self, upstream: &dyn Upstream, quirk: Quirk) {
+        tracing::info!(upstream = upstream.name(), quirk = quirk.word(), "suspected of the upstream");
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(upstream.identity()).or_default().0.insert(quirk);
+    }
+
     /// Forgets what turned out to be wrong.
     pub async fn forget(&self, upstream: &dyn Upstream, quirk: Quirk) {
         let identity = upstream.identity();
@@ -203,15 +242,25 @@ impl Learnt {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
     fn refusal(status: u16, message: &str) -> UpstreamError {
         UpstreamError { status: Some(status), not_started: true, ..UpstreamError::new(Class::BadParameter, message) }
     }
 
+    fn call(endpoint: Endpoint, members: &[&str]) -> Call {
+        let make = Arc::new(|| http_body_util::BodyExt::boxed(http_body_util::Empty::new().map_err(|never| match never {})));
+        let payload = crate::upstream::Payload { content_type: String::new(), make };
+        let members = members.iter().map(|member| (*member).to_owned()).collect();
+        Call { endpoint, payload, stream: true, members, brief: crate::upstream::Brief::default() }
+    }
+
     #[test]
     fn refusals_teach_what_to_leave_out() {
         let none = Traits::default();
+        let members = ["prompt", "response_format", "style", "stream", "seed", "user", "moderation"];
         for (message, endpoint, quirk) in [
             ("Unknown parameter: 'response_format'.", Endpoint::Generations, Some(Quirk::Refuses("response_format"))),
             ("style is not supported for this model", Endpoint::Generations, Some(Quirk::Refuses("style"))),
@@ -220,13 +269,25 @@ mod tests {
             ("unsupported lifestyle", Endpoint::Generations, None),
             ("style must be vivid or natural", Endpoint::Generations, None),
             ("unknown parameter: 'prompt'", Endpoint::Generations, None),
+            ("unknown parameter: 'modalities'", Endpoint::Chat, None),
+            (
+                "Generating images in the style of a living artist for this user is not allowed (seed, moderation).",
+                Endpoint::Generations,
+                None,
+            ),
+            ("unexpected end of stream after 300 s", Endpoint::Chat, None),
         ] {
-            assert_eq!(Quirk::taught_by(&refusal(400, message), endpoint, &none), quirk, "{message}");
+            assert_eq!(Quirk::taught_by(&refusal(400, message), &call(endpoint, &members), &none), quirk, "{message}");
         }
-        let known = none.with(Quirk::Refuses("style"));
-        assert_eq!(Quirk::taught_by(&refusal(400, "unknown parameter 'style'"), Endpoint::Chat, &known), None);
-        let failed = UpstreamError { not_started: false, ..refusal(500, "unknown 'style'") };
-        assert_eq!(Quirk::taught_by(&failed, Endpoint::Chat, &Traits::default()), None, "it may have started");
+        let named = |message: &str| UpstreamError { param: Some("style".into()), ..refusal(400, message) };
+        let chat = call(Endpoint::Chat, &members);
+        assert_eq!(Quirk::taught_by(&named("this argument is not supported"), &chat, &none), Some(Quirk::Refuses("style")));
+        assert_eq!(Quirk::taught_by(&named("Invalid value: 'x'. Supported values are: 'vivid'"), &chat, &none), None);
+        let known = none.clone().with(Quirk::Refuses("style"));
+        assert_eq!(Quirk::taught_by(&refusal(400, "unknown parameter 'style'"), &chat, &known), None);
+        for status in [408, 429, 403, 500] {
+            assert_eq!(Quirk::taught_by(&refusal(status, "unknown parameter 'style'"), &chat, &none), None, "{status}");
+        }
     }
 
     #[test]

@@ -37,13 +37,13 @@ pub async fn generations(State(relay): State<Relay>, client: Client, headers: He
 /// Draws from pictures, sent as a form or as JSON.
 pub async fn edits(State(relay): State<Relay>, client: Client, request: Request) -> Result<Reply, ApiError> {
     check_length(request.headers())?;
-    let permit = relay.permit()?;
+    let _reading = relay.reading()?;
     let request = match media_type(request.headers()).as_str() {
         "multipart/form-data" => read_form(&relay, request).await?,
         media if LENIENT.contains(&media) => relay.read_edit(body_stream(request.into_body())).await?,
         _ => return Err(ApiError::wrong_type("multipart/form-data or application/json")),
     };
-    Ok(relay.edit(request, client, permit).await?)
+    Ok(relay.edit(request, client).await?)
 }
 
 fn bad_form(message: impl Into<String>) -> ApiError {

@@ -16,7 +16,8 @@ fn entry(id: &str) -> Value {
 /// `GET /v1/models`
 pub async fn list(State(settings): State<LiveSettings>) -> Json<Value> {
     let settings = settings.snapshot();
-    let names = std::iter::once(settings.gateway_model.as_str()).chain(settings.aliases.names());
+    let names =
+        std::iter::once(settings.gateway_model.as_str()).chain(settings.aliases.names().filter(|name| *name != settings.gateway_model));
     Json(json!({"object": "list", "data": names.map(entry).collect::<Vec<_>>()}))
 }
 
