@@ -38,7 +38,7 @@ alter table upstreams add column dialect text check (dialect in ('chat', 'images
 -- store/search.rs. Rows have the number of their image.
 create virtual table images_words using fts5 (words, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2');
 
-create index images_model on images (model, seq);
+create index images_model on images (model, created_at, seq);
 
 -- The walk through sizes.
 create index blobs_bytes on blobs (bytes, sha256);

@@ -93,6 +93,9 @@ pub struct Detailed {
 
 const COLUMNS: &str = "i.seq, i.id, i.source, i.prompt, i.model, i.created_at, i.accessed_at, b.state";
 
+/// Images whose words were found.
+const FOUND: &str = "images_words w cross join images i on i.seq = w.rowid cross join blobs b on b.sha256 = i.sha256";
+
 /// Images made from one that are shown with it.
 const BECAME_MAX: i64 = 50;
 
@@ -116,7 +119,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
 fn conditions(filter: &GalleryFilter, sql: &mut Vec<&'static str>, values: &mut Vec<Value>) -> bool {
     if let Some(text) = &filter.text {
         let Some(query) = search::query(text) else { return false };
-        sql.push("i.seq in (select rowid from images_words where images_words match ?)");
+        sql.push("images_words match ?");
         values.push(query.into());
     }
     if let Some(source) = filter.source {
@@ -149,16 +152,23 @@ pub fn page(
     }
     let (order, beyond) = if filter.ascending { ("asc", ">") } else { ("desc", "<") };
     // For sizes the walk begins at the files: their index has the order.
+    let searched = filter.text.is_some();
     let (tables, key) = match filter.sort {
+        // The index of words hands its rows out in the order of their numbers, which is that of saving, one by one.
+        Sort::Created if searched => (FOUND, vec!["w.rowid"]),
         Sort::Created => ("images i join blobs b on b.sha256 = i.sha256", vec!["i.created_at", "i.seq"]),
+        Sort::Accessed if searched => (FOUND, vec!["i.accessed_at", "i.seq"]),
         Sort::Accessed => ("images i join blobs b on b.sha256 = i.sha256", vec!["i.accessed_at", "i.seq"]),
+        Sort::Size if searched => (FOUND, vec!["b.bytes", "b.sha256", "i.seq"]),
         Sort::Size => ("blobs b cross join images i on i.sha256 = b.sha256", vec!["b.bytes", "b.sha256", "i.seq"]),
     };
     let mut sql = format!("select {COLUMNS}, {} from {tables}", blobs::COLUMNS);
     let mut wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
     if let Some(after) = after {
         wanted.push(format!("({}) {beyond} ({})", key.join(", "), vec!["?"; key.len()].join(", ")));
-        values.push(after.key.into());
+        if key[0] != "w.rowid" {
+            values.push(after.key.into());
+        }
         if filter.sort == Sort::Size {
             values.push(Value::Blob(after.sha256.map(|sha256| sha256.0.to_vec()).unwrap_or_default()));
         }
@@ -191,7 +201,12 @@ pub fn count(connection: &Connection, filter: &GalleryFilter) -> rusqlite::Resul
     if !conditions(filter, &mut wanted, &mut values) {
         return Ok(0);
     }
-    let mut sql = String::from("select count(*) from images i");
+    let only_words = filter.text.is_some() && wanted.len() == 1;
+    let mut sql = String::from(match (only_words, filter.text.is_some()) {
+        (true, _) => "select count(*) from images_words",
+        (false, true) => "select count(*) from images_words w cross join images i on i.seq = w.rowid",
+        (false, false) => "select count(*) from images i",
+    });
     if !wanted.is_empty() {
         sql.push_str(" where ");
         sql.push_str(&wanted.join(" and "));
