@@ -1,0 +1,30 @@
+// The event stream: who listens, and telling all of them.
+import { figures, shown, state } from './state.mjs';
+
+const listeners = new Set();
+
+const write = (response, name, data) => response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+
+export function listen(request, response) {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    response.write('retry: 2000\n\n');
+    write(response, 'snapshot', { stats: figures(), running: state.running, jobs: state.jobs });
+    listeners.add(response);
+    const alive = setInterval(() => response.write(': alive\n\n'), 15_000);
+    request.on('close', () => {
+        clearInterval(alive);
+        listeners.delete(response);
+    });
+}
+
+export function tell(name, data) {
+    for (const response of listeners) write(response, name, data);
+}
+
+export const tellStats = () => tell('stats', figures());
+export const tellImage = (image) => tell('image', shown(image));
+
+/** Ends every stream: what a restart of the server looks like. */
+export function hangUp() {
+    for (const response of listeners) response.destroy();
+}

@@ -1,0 +1,143 @@
+// Images, jobs, cache.
+import { tell, tellStats } from '../events.mjs';
+import { Failure } from '../http.mjs';
+import { cache, nextId, shown, state, touched } from '../state.mjs';
+
+const KEYS = { created: 'created_at', accessed: 'accessed_at', size: 'bytes' };
+const byId = (id) => state.library.find((one) => one.id === id);
+
+function list(query) {
+    const key = KEYS[query.get('sort') ?? 'created'];
+    const limit = Number(query.get('limit') ?? 60);
+    if (!key || !(limit >= 1 && limit <= 200))
+        throw new Failure(422, 'invalid_query', 'sort or limit is not valid');
+    const q = (query.get('q') ?? '').toLowerCase();
+    const is = (name, value) => !query.get(name) || query.get(name) === value;
+    const found = state.library.filter(
+        (one) =>
+            (!q || one.prompt?.toLowerCase().includes(q) || one.id.startsWith(q)) &&
+            is('source', one.source) &&
+            is('model', one.model) &&
+            one.created_at >= Number(query.get('from') ?? 0) &&
+            one.created_at <= Number(query.get('to') ?? Infinity),
+    );
+    const way = query.get('order') === 'asc' ? 1 : -1;
+    found.sort((a, b) => way * (a[key] - b[key]) || way * a.id.localeCompare(b.id));
+    const after = query.get('after');
+    const from = after ? found.findIndex((one) => one.id === after) + 1 : 0;
+    const items = found.slice(from, from + limit);
+    return {
+        items: items.map(shown),
+        next: from + limit < found.length ? items.at(-1).id : null,
+        total: found.length,
+    };
+}
+
+function details(id, host) {
+    const one = byId(id);
+    if (!one) throw new Failure(404, 'not_found', 'no such image');
+    const url = `http://${host}/images/${id}`;
+    const alt = (one.prompt ?? 'image').slice(0, 40);
+    return {
+        ...shown(one),
+        revised_prompt:
+            one.model === 'dall-e-3' ? `${one.prompt}. A richly detailed scene with warm light.` : null,
+        upstream: one.model ? 'OpenAI' : null,
+        upstream_model: one.model,
+        parameters: one.model ? { size: `${one.width}x${one.height}`, quality: 'high', n: 1 } : null,
+        duration_ms: one.model ? 9_000 + (one.seed % 20_000) : null,
+        sha256: one.id.replaceAll('-', '').repeat(2),
+        links: { url, markdown: `![${alt}](${url})`, html: `<img src="${url}" alt="${alt}">` },
+        made_from: (one.made_from ?? []).map((from) =>
+            byId(from) ? shown(byId(from)) : { id: from, missing: true },
+        ),
+        became: state.library.filter((other) => other.made_from?.includes(id)).map(shown),
+    };
+}
+
+function remove({ ids, what, last_copies }) {
+    const gone = [];
+    const items = ids.map((id) => {
+        const one = byId(id);
+        if (!one) return { id, ok: false, code: 'not_found' };
+        if (what === 'local' && one.cloud !== 'stored' && !last_copies)
+            return { id, ok: false, code: 'last_copy' };
+        if (what === 'cloud' && !one.local && !last_copies) return { id, ok: false, code: 'last_copy' };
+        if (what === 'local') one.local = false;
+        if (what === 'cloud') one.cloud = 'none';
+        if (what === 'all' || (!one.local && one.cloud !== 'stored')) gone.push(id);
+        else tell('image', shown(one));
+        return { id, ok: true, code: null };
+    });
+    state.library = state.library.filter((one) => !gone.includes(one.id));
+    if (gone.length) tell('images_deleted', { ids: gone });
+    tellStats();
+    return { items };
+}
+
+function apply(job, one) {
+    if (job.kind === 'clean_expired' || job.kind === 'clear_local') one.local = false;
+    if (job.kind === 'upload_pending' || job.kind === 'retry_failed') one.cloud = 'stored';
+    if (job.kind === 'make_thumbnails') one.thumbnail = 'made';
+    job.bytes += one.bytes;
+}
+
+function run(job, work) {
+    const step = Math.max(1, Math.ceil(work.length / 25));
+    const timer = setInterval(() => {
+        if (job.state === 'running') {
+            for (const one of work.slice(job.done, job.done + step)) apply(job, one);
+            job.done = Math.min(work.length, job.done + step);
+            if (job.done === work.length) job.state = 'done';
+        }
+        if (job.state !== 'running') {
+            job.ended_at = Date.now();
+            clearInterval(timer);
+            tellStats();
+        }
+        tell('job', job);
+    }, 250);
+    timer.unref();
+}
+
+function start({ kind, last_copies }) {
+    if (state.jobs.some((job) => job.kind === kind && job.state === 'running'))
+        throw new Failure(409, 'already_running', 'the same job is running');
+    if (!state.bucket && /upload|retry/.test(kind))
+        throw new Failure(409, 'no_bucket', 'no bucket is configured');
+    const work =
+        kind === 'clear_local' && last_copies ? state.library.filter((one) => one.local) : touched(kind);
+    const job = {
+        id: `job-${nextId()}`,
+        kind,
+        state: 'running',
+        done: 0,
+        total: work.length,
+        bytes: 0,
+        failed: 0,
+        message: null,
+        started_at: Date.now(),
+        ended_at: null,
+    };
+    state.jobs = [job, ...state.jobs].slice(0, 20);
+    tell('job', job);
+    run(job, work);
+    return job;
+}
+
+export const closed = {
+    'GET /images': ({ query }) => list(query),
+    'GET /images/:id': ({ params, request }) => details(params.id, request.headers.host),
+    'POST /images/delete': ({ body }) => remove(body),
+    'GET /models': () => ({
+        items: [...new Set(state.library.map((one) => one.model).filter(Boolean))].sort(),
+    }),
+    'GET /cache': () => cache(),
+    'GET /jobs': () => ({ items: state.jobs }),
+    'POST /jobs': ({ body }) => start(body),
+    'DELETE /jobs/:id': ({ params }) => {
+        const job = state.jobs.find((one) => one.id === params.id);
+        if (!job) throw new Failure(404, 'not_found', 'no such job');
+        if (job.state === 'running') job.state = 'cancelled';
+    },
+};

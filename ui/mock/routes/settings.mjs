@@ -1,0 +1,160 @@
+// Settings, the gateway key, upstreams.
+import { randomBytes } from 'node:crypto';
+import { tell } from '../events.mjs';
+import { Failure } from '../http.mjs';
+import { nextId, state } from '../state.mjs';
+
+function wrong(setting, value) {
+    const { shape } = setting;
+    if (setting.locked_by) return `由 ${setting.locked_by} 固定`;
+    if (
+        shape.kind === 'number' &&
+        !(Number.isInteger(Number(value)) && value !== '' && +value >= shape.min && +value <= shape.max)
+    )
+        return `应为 ${shape.min} 到 ${shape.max} 之间的整数`;
+    if (shape.kind === 'word' && !shape.words.includes(value)) return `应为 ${shape.words.join(' / ')}`;
+    if (shape.kind === 'switch' && value !== 'true' && value !== 'false') return '应为 true 或 false';
+    if (shape.kind === 'base_url' && value && !/^https?:\/\/[^/\s]+/.test(value))
+        return '应为 http:// 或 https:// 开头的地址';
+    if (shape.max && value.length > shape.max) return `最多 ${shape.max} 个字符`;
+    if (shape.kind === 'aliases' && value.split('\n').some((line) => line.trim() && !line.includes('=')))
+        return '每行一条:别名=模型';
+    return null;
+}
+
+function upstream(id) {
+    const found = state.upstreams.find((one) => one.id === Number(id));
+    if (!found) throw new Failure(404, 'not_found', 'no such upstream');
+    return found;
+}
+
+function checkUpstream({ name, base_url, kind }) {
+    const fields = {};
+    if (name !== undefined && !name.trim()) fields.name = '请填写名称';
+    if (kind !== 'demo' && base_url !== undefined && !/^https?:\/\/[^/\s]+/.test(base_url))
+        fields.base_url = '应为 http:// 或 https:// 开头的地址';
+    if (Object.keys(fields).length)
+        throw new Failure(422, 'invalid_upstream', 'some fields are not valid', { fields });
+}
+
+const prefer = () => state.upstreams.forEach((one, index) => (one.preferred = index === 0));
+const fresh = {
+    last_ok_at: null,
+    last_error_at: null,
+    last_error_code: null,
+    last_error: null,
+    median_ms: null,
+};
+
+export const closed = {
+    'GET /settings': () => ({ items: state.settings }),
+    'PATCH /settings': ({ body }) => {
+        const fields = {};
+        for (const [key, value] of Object.entries(body.values ?? {})) {
+            const setting = state.settings.find((one) => one.key === key);
+            const problem = !setting ? '没有这个设置' : wrong(setting, value ?? setting.default);
+            if (problem) fields[key] = problem;
+        }
+        if (Object.keys(fields).length)
+            throw new Failure(422, 'invalid_settings', 'some values are not valid', { fields });
+        for (const [key, value] of Object.entries(body.values ?? {})) {
+            const setting = state.settings.find((one) => one.key === key);
+            setting.value = value ?? setting.default;
+        }
+        tell('settings', {});
+        return { items: state.settings };
+    },
+    'GET /gateway-key': () => ({ key: state.gatewayKey, locked_by: null }),
+    'POST /gateway-key': ({ body }) => {
+        if (body.key !== undefined && body.key.length < 8)
+            throw new Failure(422, 'invalid_key', 'the key is too short', {
+                fields: { key: '至少 8 个字符' },
+            });
+        state.gatewayKey = body.key ?? `pg-${randomBytes(16).toString('hex')}`;
+        return { key: state.gatewayKey };
+    },
+    'GET /upstreams': () => ({ items: state.upstreams }),
+    'POST /upstreams': ({ body }) => {
+        checkUpstream(body);
+        const { api_key, ...rest } = body;
+        const made = {
+            id: nextId(),
+            ...rest,
+            has_key: !!api_key,
+            enabled: true,
+            locked: false,
+            preferred: false,
+            learnt: [],
+            health: { ...fresh },
+        };
+        state.upstreams.push(made);
+        prefer();
+        return made;
+    },
+    'PATCH /upstreams/:id': ({ params, body }) => {
+        const one = upstream(params.id);
+        checkUpstream({ kind: one.kind, ...body });
+        const { api_key, ...rest } = body;
+        Object.assign(one, rest);
+        if (api_key !== undefined) one.has_key = api_key !== '';
+        tell('upstream', one);
+        return one;
+    },
+    'DELETE /upstreams/:id': ({ params }) => {
+        const one = upstream(params.id);
+        state.upstreams = state.upstreams.filter((other) => other !== one);
+        prefer();
+    },
+    'PUT /upstreams/order': ({ body }) => {
+        state.upstreams.sort((a, b) => body.ids.indexOf(a.id) - body.ids.indexOf(b.id));
+        prefer();
+        return { items: state.upstreams };
+    },
+    'POST /upstreams/test': async ({ body }) => {
+        await new Promise((resolve) => setTimeout(resolve, 700));
+        const kept = body.id ? upstream(body.id) : null;
+        const kind = body.kind ?? kept?.kind ?? 'openai';
+        const key = body.api_key ?? (kept?.has_key ? 'kept' : '');
+        if (kind === 'demo') return { ok: true, models: ['demo'], has_model: true, problem: null, ms: 1 };
+        const url = body.base_url ?? kept?.base_url ?? '';
+        if (/unreachable|localhost:1\b/.test(url))
+            return {
+                ok: false,
+                models: [],
+                has_model: false,
+                problem: {
+                    code: 'upstream_unreachable',
+                    message: '连不上这个地址:域名无法解析。请检查拼写。',
+                },
+                ms: 31,
+            };
+        if (!key || key.includes('wrong'))
+            return {
+                ok: false,
+                models: [],
+                has_model: false,
+                problem: {
+                    code: 'upstream_auth',
+                    message: '上游不认这个密钥(401)。请确认复制完整,并且没有过期。',
+                },
+                ms: 412,
+            };
+        const models = [
+            'dall-e-3',
+            'gpt-4o',
+            'gpt-4o-mini',
+            'gpt-image-1',
+            'gpt-image-1-mini',
+            'gemini-2.5-flash-image',
+            'o4-mini',
+        ];
+        return {
+            ok: true,
+            models,
+            has_model: models.includes(body.model ?? kept?.model ?? ''),
+            problem: null,
+            ms: 386,
+        };
+    },
+    'POST /upstreams/:id/forget': ({ params }) => void (upstream(params.id).learnt = []),
+};

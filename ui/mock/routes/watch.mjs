@@ -1,0 +1,160 @@
+// Stats, logs, activity, connect, about: what one looks at.
+import { draw } from '../draw.mjs';
+import { figures, shown, state } from '../state.mjs';
+import { Failure } from '../http.mjs';
+
+const LEVELS = ['error', 'warn', 'info', 'debug'];
+
+function page(list, query, keep) {
+    const limit = Number(query.get('limit') ?? 100);
+    const before = Number(query.get('before') ?? Infinity);
+    const found = list.filter((one) => one.seq < before && keep(one));
+    return { items: found.slice(0, limit), next: found.length > limit ? found[limit - 1].seq : null };
+}
+
+function lines(query) {
+    const level = LEVELS.indexOf(query.get('level') ?? 'debug');
+    const q = (query.get('q') ?? '').toLowerCase();
+    const request = query.get('request');
+    return page(
+        state.lines,
+        query,
+        (one) =>
+            LEVELS.indexOf(one.level) <= level &&
+            (!request || one.request === request) &&
+            (!q ||
+                `${one.message} ${one.target} ${Object.values(one.fields).join(' ')}`
+                    .toLowerCase()
+                    .includes(q)),
+    );
+}
+
+const DEMO = {
+    id: null,
+    name: 'Demo',
+    kind: 'demo',
+    base_url: '',
+    model: 'demo',
+    dialect: 'auto',
+    has_key: false,
+    enabled: true,
+    locked: false,
+    preferred: true,
+    learnt: [],
+    health: {
+        last_ok_at: null,
+        last_error_at: null,
+        last_error_code: null,
+        last_error: null,
+        median_ms: null,
+    },
+};
+
+export const closed = {
+    'GET /stats': () => ({
+        ...figures(),
+        disk: { free: 182 * 1024 ** 3, total: 494 * 1024 ** 3 },
+        days: state.days,
+        running: state.running,
+        latest: state.library.slice(0, 12).map(shown),
+        upstream: state.upstreams.find((one) => one.enabled) ?? DEMO,
+        first_request_at: state.firstRequestAt,
+    }),
+    'GET /logs': ({ query }) => lines(query),
+    'DELETE /logs': () => void (state.lines = []),
+    'GET /activity': ({ query }) =>
+        page(state.activity, query, (one) => !query.get('outcome') || one.outcome === query.get('outcome')),
+    'POST /draw-test': async ({ body, request }) => {
+        const prompt = body.prompt || '一只在门口看画的小猫';
+        if (prompt.includes('quota'))
+            throw new Failure(429, 'quota_exhausted', 'the quota is used up', { retryAfter: 3600 });
+        const began = Date.now();
+        const image = await draw(prompt, { endpoint: 'generations', ms: 2_500 });
+        return {
+            image: shown(image),
+            link: `http://${request.headers.host}/images/${image.id}`,
+            ms: Date.now() - began,
+        };
+    },
+    'GET /connect': ({ request }) => {
+        const port = Number(request.headers.host?.split(':')[1] ?? 80);
+        return {
+            port,
+            model: state.settings.find((one) => one.key === 'gateway_model').value,
+            listens: 'loopback',
+            address: '127.0.0.1',
+            public_base_url: null,
+            places: [
+                { place: 'host', base_url: `http://localhost:${port}/v1`, works: true, remedy: null },
+                {
+                    place: 'lan',
+                    base_url: `http://192.168.1.8:${port}/v1`,
+                    works: false,
+                    remedy: 'listen_all',
+                },
+                {
+                    place: 'docker_desktop',
+                    base_url: `http://host.docker.internal:${port}/v1`,
+                    works: true,
+                    remedy: null,
+                },
+                {
+                    place: 'docker_linux',
+                    base_url: `http://172.17.0.1:${port}/v1`,
+                    works: false,
+                    remedy: 'listen_bridge',
+                },
+            ],
+        };
+    },
+    'POST /connect/check': async ({ body }) => {
+        await new Promise((resolve) => setTimeout(resolve, 900));
+        const reached = /localhost|127\.0\.0\.1|host\.docker/.test(body.base_url);
+        const step = (name, ok, code = null, message = null) => ({ step: name, ok, code, message });
+        if (!reached)
+            return {
+                ok: false,
+                steps: [
+                    step(
+                        'reach',
+                        false,
+                        'refused',
+                        '连接被拒绝:PicGate 只在 127.0.0.1 上监听,这个地址到不了它。',
+                    ),
+                ],
+            };
+        return { ok: true, steps: ['reach', 'key', 'models', 'link'].map((name) => step(name, true)) };
+    },
+    'GET /about': () => ({
+        version: '0.1.0-mock',
+        commit: '1a2b3c4d5e6f',
+        started_at: state.startedAt,
+        data_dir: '/home/me/.local/share/picgate/store',
+        database_bytes: 3_481_600,
+        licences: [
+            ['axum', '0.8.6', 'MIT'],
+            ['tokio', '1.48.0', 'MIT'],
+            ['rusqlite', '0.37.0', 'MIT'],
+            ['serde', '1.0.228', 'MIT OR Apache-2.0'],
+            ['reqwest', '0.12.24', 'MIT OR Apache-2.0'],
+            ['image', '0.25.8', 'MIT OR Apache-2.0'],
+            ['svelte', '5.57.3', 'MIT'],
+            ['bits-ui', '2.21.0', 'MIT'],
+            ['uplot', '1.6.32', 'MIT'],
+            ['@lucide/svelte', '1.48.0', 'ISC'],
+        ].map(([name, version, licence]) => ({ name, version, licence })),
+    }),
+};
+
+/** The log as a text file. */
+export function exported() {
+    const rows = [...state.lines].reverse();
+    return (
+        rows
+            .map(
+                (one) =>
+                    `${new Date(one.at).toISOString()} ${one.level.toUpperCase()} ${one.target} ${one.message}`,
+            )
+            .join('\n') + '\n'
+    );
+}

@@ -1,0 +1,26 @@
+// Jobs in words, for the top bar, the cache page and the notices.
+import type { Job, JobKind } from '$lib/api';
+import { count } from '$lib/format';
+import { m } from '$lib/messages';
+
+const KINDS: Record<JobKind, () => string> = {
+  clean_expired: () => m.job_clean_expired(),
+  clear_local: () => m.job_clear_local(),
+  upload_pending: () => m.job_upload_pending(),
+  retry_failed: () => m.job_retry_failed(),
+  check_files: () => m.job_check_files(),
+  make_thumbnails: () => m.job_make_thumbnails(),
+};
+
+export const jobTitle = (job: Pick<Job, 'kind'>) => KINDS[job.kind]();
+
+/** "12 / 48". */
+export const jobProgress = (job: Job) => m.job_progress({ done: count(job.done), total: count(job.total) });
+
+/** How it ended. */
+export function jobEnd(job: Job): string {
+  if (job.state === 'cancelled') return m.job_cancelled({ done: count(job.done) });
+  if (job.state === 'failed') return job.message ?? m.job_failed();
+  if (job.failed > 0) return m.job_done_with_failures({ done: count(job.done), failed: count(job.failed) });
+  return m.job_done({ done: count(job.done) });
+}

@@ -1,0 +1,56 @@
+// A failure in words: what happened, and what to do. By code; the server's text only for codes that nobody knows here.
+import type { ApiError } from '$lib/api/error';
+import { m } from '$lib/messages';
+
+export type Explanation = { text: string; remedy: string | null };
+
+const KNOWN: Record<string, () => Explanation> = {
+  unreachable: () => ({ text: m.err_unreachable(), remedy: m.err_unreachable_do() }),
+  timeout: () => ({ text: m.err_timeout(), remedy: m.err_timeout_do() }),
+  bad_answer: () => ({ text: m.err_bad_answer(), remedy: m.err_bad_answer_do() }),
+  not_signed_in: () => ({ text: m.err_not_signed_in(), remedy: null }),
+  wrong_ticket: () => ({ text: m.err_wrong_ticket(), remedy: m.err_wrong_ticket_do() }),
+  already_set_up: () => ({ text: m.err_already_set_up(), remedy: m.err_already_set_up_do() }),
+  weak_password: () => ({ text: m.err_weak_password(), remedy: null }),
+  wrong_credentials: () => ({ text: m.err_wrong_credentials(), remedy: null }),
+  invalid_settings: () => ({ text: m.err_invalid_settings(), remedy: null }),
+  not_found: () => ({ text: m.err_not_found(), remedy: null }),
+  locked: () => ({ text: m.err_locked(), remedy: null }),
+  already_running: () => ({ text: m.err_already_running(), remedy: null }),
+  no_bucket: () => ({ text: m.err_no_bucket(), remedy: m.err_no_bucket_do() }),
+  last_copy: () => ({ text: m.err_last_copy(), remedy: null }),
+  in_use: () => ({ text: m.err_in_use(), remedy: null }),
+  quota_exhausted: () => ({ text: m.err_quota_exhausted(), remedy: m.err_quota_exhausted_do() }),
+  rate_limited: () => ({ text: m.err_rate_limited(), remedy: m.err_rate_limited_do() }),
+  insufficient_balance: () => ({
+    text: m.err_insufficient_balance(),
+    remedy: m.err_insufficient_balance_do(),
+  }),
+  upstream_auth: () => ({ text: m.err_upstream_auth(), remedy: m.err_upstream_auth_do() }),
+  content_blocked: () => ({ text: m.err_content_blocked(), remedy: m.err_content_blocked_do() }),
+  no_image: () => ({ text: m.err_no_image(), remedy: m.err_no_image_do() }),
+  bad_parameter: () => ({ text: m.err_bad_parameter(), remedy: m.err_bad_parameter_do() }),
+  too_large: () => ({ text: m.err_too_large(), remedy: null }),
+  upstream_timeout: () => ({ text: m.err_upstream_timeout(), remedy: m.err_upstream_timeout_do() }),
+  upstream_error: () => ({ text: m.err_upstream_error(), remedy: m.err_upstream_error_do() }),
+  upstream_unreachable: () => ({
+    text: m.err_upstream_unreachable(),
+    remedy: m.err_upstream_unreachable_do(),
+  }),
+  bad_upstream_answer: () => ({ text: m.err_bad_upstream_answer(), remedy: m.err_bad_upstream_answer_do() }),
+};
+
+export function explain(error: ApiError): Explanation {
+  if (error.code === 'too_many_attempts') {
+    return { text: m.err_too_many_attempts({ seconds: error.retryAfter ?? 60 }), remedy: null };
+  }
+  const known = KNOWN[error.code]?.();
+  if (known) return known;
+  return { text: m.err_other({ message: error.message, code: error.code }), remedy: null };
+}
+
+/** The words for a code alone, as lists of results carry them. */
+export function explainCode(code: string, message = ''): Explanation {
+  const known = KNOWN[code]?.();
+  return known ?? { text: message || m.err_other({ message: code, code }), remedy: null };
+}

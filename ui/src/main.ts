@@ -1,0 +1,10 @@
+// Where the UI begins: language and theme first, then the app.
+import { mount } from 'svelte';
+import './app.css';
+import App from './App.svelte';
+import { i18n } from '$lib/i18n.svelte';
+import { theme } from '$lib/theme.svelte';
+
+i18n.begin();
+theme.begin();
+mount(App, { target: document.getElementById('app')! });

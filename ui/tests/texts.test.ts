@@ -1,0 +1,41 @@
+// Both languages say everything, with the same placeholders, in files that the build reads.
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+
+const project = JSON.parse(readFileSync('project.inlang/settings.json', 'utf8'));
+const patterns: string[] = project['plugin.inlang.messageFormat'].pathPattern;
+const areas = readdirSync('messages/zh-CN').sort();
+const read = (locale: string, area: string) =>
+  JSON.parse(readFileSync(`messages/${locale}/${area}`, 'utf8')) as Record<string, unknown>;
+
+/** The names in braces, wherever they stand in a message or its variants. */
+function placeholders(message: unknown): string[] {
+  const texts =
+    typeof message === 'string'
+      ? [message]
+      : [JSON.stringify((message as { match: unknown }[]).map((one) => Object.values(one.match as object)))];
+  return [...new Set(texts.flatMap((text) => [...text.matchAll(/\{(\w+)\}/g)].map((hit) => hit[1]!)))].sort();
+}
+
+describe('texts', () => {
+  it('are all listed for the build', () => {
+    expect(readdirSync('messages/en').sort()).toEqual(areas);
+    expect(patterns.map((pattern) => pattern.split('/').at(-1)).sort()).toEqual(areas);
+  });
+
+  it.each(areas)('%s says the same in both languages', (area) => {
+    const zh = read('zh-CN', area);
+    const en = read('en', area);
+    expect(Object.keys(en).sort()).toEqual(Object.keys(zh).sort());
+    for (const key of Object.keys(zh)) {
+      expect([key, placeholders(en[key])]).toEqual([key, placeholders(zh[key])]);
+      expect(JSON.stringify(en[key]), `${key} in English`).not.toMatch(/[\u4e00-\u9fff]/);
+      expect(zh[key], key).not.toBe('');
+    }
+  });
+
+  it('have keys that occur once, in the area that begins them', () => {
+    const keys = areas.flatMap((area) => Object.keys(read('zh-CN', area)));
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+});
