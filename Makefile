@@ -5,6 +5,8 @@
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
+# Where Node.js is missing, .ci/setup leaves this mark and the admin UI is left out.
+WITHOUT_UI = $(shell test -e target/without-ui && echo PICGATE_UI=skip)
 # What `make run` and `make e2e-openwebui` hand to the program, such as ARGS="--port 5650".
 ARGS ?=
 
@@ -13,11 +15,11 @@ help: ## Show this list
 
 run: ## Install what is missing, build and start the gateway; ARGS="--port 5650" are passed on
 	@.ci/setup build
-	@$(CARGO) run --release -p picgate-gateway --bin picgate-headless -- $(ARGS)
+	@$(WITHOUT_UI) $(CARGO) run --release -p picgate-gateway --bin picgate-headless -- $(ARGS)
 
 build: ## Build the release binary: target/release/picgate-headless
 	@.ci/setup build
-	$(CARGO) build --release -p picgate-gateway --bin picgate-headless
+	$(WITHOUT_UI) $(CARGO) build --release -p picgate-gateway --bin picgate-headless
 
 test: ## Install what is missing, then check format, lints and tests
 	@.ci/test

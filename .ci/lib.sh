@@ -48,6 +48,10 @@ package() {
         'browser winget') echo Google.Chrome ;;
         'browser '*) echo chromium ;;
         'make '*) echo make ;;
+        'node apt-get' | 'node pacman') echo nodejs npm ;;
+        'node winget') echo OpenJS.NodeJS.LTS ;;
+        'node brew') echo node ;;
+        'node '*) echo nodejs ;;
     esac
 }
 
@@ -152,6 +156,32 @@ need_rust() {
         *) say "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" ;;
     esac
     return 1
+}
+
+# The oldest Node.js that builds the admin UI (ui/package.json, engines).
+NODE_MIN=20.19
+
+node_is_new_enough() {
+    node_version=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\.[0-9]*\).*/\1/p')
+    [ -n "$node_version" ] && has npm && at_least "$NODE_MIN" "$node_version"
+}
+
+# need_node: Node.js and npm, new enough for the admin UI.
+need_node() {
+    node_is_new_enough && return 0
+    if [ -z "$node_version" ] && [ "$(packager)" != none ]; then
+        install node && node_is_new_enough && return 0
+    fi
+    say "Node.js $NODE_MIN or newer with npm is needed for the admin UI (found: ${node_version:-none}): https://nodejs.org/en/download"
+    return 1
+}
+
+# need_ui: the packages that the admin UI is built from, as its lock file names them.
+need_ui() {
+    [ ui/node_modules/.package-lock.json -nt ui/package-lock.json ] && return 0
+    say "Installing the packages of the admin UI"
+    npm --prefix ui ci --no-audit --no-fund --silent >&2
+    touch ui/node_modules/.package-lock.json
 }
 
 # A browser that can run headless: PICGATE_CHROMIUM, or the first one there is.
