@@ -79,7 +79,8 @@ class Live {
 
   /** A job as the server just answered it, before its first event. */
   noteJob(job: Job): void {
-    this.jobs = [job, ...this.jobs.filter((other) => other.id !== job.id)];
+    const known = this.jobs.some((other) => other.id === job.id);
+    this.jobs = known ? this.jobs.map((other) => (other.id === job.id ? job : other)) : [job, ...this.jobs];
   }
 
   #visibility = () => {

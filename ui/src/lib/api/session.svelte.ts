@@ -48,7 +48,13 @@ class SessionState {
   }
 
   async logout(): Promise<void> {
-    await call(api.POST('/session/logout'));
+    try {
+      await call(api.POST('/session/logout'));
+    } catch (cause) {
+      // Over already is what was wanted.
+      if (asApiError(cause).code !== 'not_signed_in') throw cause;
+    }
+    this.expired = false;
     const before = this.#now;
     if (before) this.#now = { ...before, state: 'signed_out', username: null };
   }

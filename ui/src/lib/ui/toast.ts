@@ -18,7 +18,10 @@ export const toast = {
   /** `what` says what was attempted: "没有保存". */
   failed: (what: string, cause: unknown, options: Options = {}) => {
     if (wasAborted(cause)) return;
-    const { text, remedy } = explain(asApiError(cause));
+    const error = asApiError(cause);
+    // A dialog asks for the password already.
+    if (error.code === 'not_signed_in') return;
+    const { text, remedy } = explain(error);
     sonner.error(what, {
       ...shape({ about: [text, remedy].filter(Boolean).join(' '), ...options }),
       duration: 10_000,
