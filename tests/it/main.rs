@@ -8,6 +8,7 @@ mod support;
 
 mod admin;
 mod bridging;
+mod browser;
 mod chat;
 mod classes;
 mod command_line;

@@ -115,5 +115,6 @@ async fn health_and_admin_answer_without_a_key() {
     let policy = page.headers()["content-security-policy"].to_str().expect("text");
     assert!(policy.contains("script-src 'self';") && policy.contains("frame-ancestors 'none'"), "{policy}");
     let page = page.text().await.expect("text");
-    assert!(page.contains("Open WebUI") && !page.contains(&app.key));
+    assert!(page.contains("PicGate") && !page.contains(&app.key));
+    assert_eq!(app.get("/admin/assets/nothing.js").await.status(), 404);
 }
