@@ -44,6 +44,10 @@ async fn until_asked(upstream: &FakeUpstream, count: usize) {
     eventually("the upstream to be asked", async || (upstream.requests().len() == count).then_some(())).await;
 }
 
+async fn until_joined(app: &TestApp, count: u64) {
+    eventually("others to join", async || (app.gateway.joined() == count).then_some(())).await;
+}
+
 #[tokio::test]
 async fn an_identical_request_joins_the_one_that_runs() {
     let upstream = FakeUpstream::start().await;
@@ -68,7 +72,7 @@ async fn an_identical_request_joins_the_one_that_runs() {
             let whole = first.await.expect("runs").expect("an answer").text().await.expect("text");
             assert_eq!(links(&text_of(&whole, true)).len(), 1);
         } else {
-            tokio::task::yield_now().await;
+            until_joined(&app, 2).await;
             go.notify_one();
             let mut texts = Vec::new();
             for answer in [first, second, third] {
@@ -225,8 +229,7 @@ async fn equal_edits_join_and_others_do_not() {
     let other = send(2).await.expect("runs").expect("an answer");
     assert_eq!(other.status(), 200);
     let same = send(1);
-    // It has joined once it is no longer being read; there is nothing else to be seen of it.
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    until_joined(&app, 1).await;
     go.notify_one();
     let (first, same) = (first.await.expect("runs").expect("an answer"), same.await.expect("runs").expect("an answer"));
     let (first, same): (Bytes, Bytes) = (first.bytes().await.expect("bytes"), same.bytes().await.expect("bytes"));
@@ -273,7 +276,7 @@ async fn joining_needs_no_room_and_a_reader_that_sleeps_holds_nobody_up() {
     let all: Vec<_> = (0..200).map(|_| tokio::spawn(app.post("/v1/chat/completions").json(&ask(false)).send())).collect();
     until_asked(&upstream, 1).await;
     let sleeper = tokio::spawn(app.post("/v1/chat/completions").json(&ask(false)).send());
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    until_joined(&app, 200).await;
     go.notify_one();
     for answer in all {
         assert_eq!(answer.await.expect("runs").expect("an answer").status(), 200);

@@ -262,6 +262,11 @@ impl Gateway {
         self.account.tickets().issue()
     }
 
+    /// Requests since the start that joined another one.
+    pub fn joined(&self) -> u64 {
+        self.relay.joined()
+    }
+
     /// Drawings under way.
     pub fn running(&self) -> usize {
         self.relay.running()

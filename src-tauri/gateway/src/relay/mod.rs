@@ -28,7 +28,10 @@ mod task;
 mod waiting;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -98,6 +101,7 @@ pub struct Relay {
     activity: Activity,
     external: Arc<Fetcher>,
     now_running: NowRunning,
+    joined: Arc<AtomicU64>,
     healths: Healths,
     events: Events,
 }
@@ -127,6 +131,7 @@ impl Relay {
             learnt,
             activity,
             now_running: NowRunning::new(events.clone()),
+            joined: Arc::default(),
             healths: Healths::default(),
             events,
             external: Arc::new(external),
@@ -184,6 +189,11 @@ impl Relay {
         self.routes.load().preferred().clone()
     }
 
+    /// Requests since the start that joined another one instead of being paid for.
+    pub fn joined(&self) -> u64 {
+        self.joined.load(Ordering::Relaxed)
+    }
+
     /// Forgets answers that nobody came back for.
     pub fn tidy(&self) {
         self.once.tidy();
@@ -219,6 +229,7 @@ impl Relay {
         use tracing::Instrument;
         let reading = match self.once.turn(endpoint, claim.as_ref())? {
             Turn::Joined(reading) => {
+                self.joined.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(endpoint, "the same was asked for before; this one joins it");
                 reading
             }

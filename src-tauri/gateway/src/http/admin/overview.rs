@@ -347,6 +347,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Respo
     gauge("picgate_images_missing", "Images whose bytes should be on disk and are not.", (figures.total - figures.local).to_string());
     gauge("picgate_image_bytes", "Bytes of all image files.", figures.bytes.to_string());
     gauge("picgate_running", "Requests that are being answered.", app.relay.running().to_string());
+    gauge("picgate_joined", "Requests since the start that joined another one instead of being paid for.", app.relay.joined().to_string());
     gauge("picgate_uptime_seconds", "Seconds since the start.", ((now() - app.started_at) / 1000).to_string());
     text.push_str(
         "# HELP picgate_recorded_requests Requests in the record (the latest 10000), by outcome.\n# TYPE picgate_recorded_requests gauge\n",
