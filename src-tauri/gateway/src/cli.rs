@@ -256,6 +256,8 @@ fn greet(config: &Config, gateway: &Gateway, print_ticket: bool) {
     let base = format!("http://{host}:{}", address.port());
     let key = if io::stdout().is_terminal() {
         gateway.key().expose().to_owned()
+    } else if config.gateway_key.is_some() {
+        format!("{}  (set by PICGATE_GATEWAY_KEY)", gateway.key().masked())
     } else {
         format!("{}  (whole: {} key{})", gateway.key().masked(), program(), at_folder(config))
     };

@@ -219,7 +219,8 @@ impl<'a> Pump<'a> {
 
     async fn send(&mut self, event: Event) {
         let is_end = event.finishes && event.images.is_empty() && !event.speaks;
-        if is_end && !self.several && !self.machine.says() || !self.ending.is_empty() {
+        let may_fail = !self.machine.says() || self.keeper.lost() > 0;
+        if is_end && !self.several && may_fail || !self.ending.is_empty() {
             self.ending.push(event);
             return;
         }

@@ -114,9 +114,9 @@ fn what(class: Class, language: Language, model: &str, quota_window: Option<&str
         ),
         Class::Auth => say(
             "上游拒绝了 API 密钥",
-            "the upstream refuses PicGate's API key",
+            "The upstream refuses PicGate's API key",
             "请在 PicGate 的设置页面检查上游密钥和模型权限。",
-            "check the upstream's settings.",
+            "Check the upstream's settings.",
             "修改设置后重新发起请求",
             "Correct the settings, then send the request again",
         ),
