@@ -1,0 +1,35 @@
+// The days of the plot: all of the last 30, also those on which nothing was drawn.
+import type { Day } from '$lib/api';
+
+/** The server calls the mean of a day `mean_ms`. */
+export type DayOf = { day: string; ok: number; failed: number; mean: number | null };
+
+const COUNT = 30;
+
+const name = (date: Date) =>
+  [
+    date.getFullYear(),
+    String(date.getMonth() + 1).padStart(2, '0'),
+    String(date.getDate()).padStart(2, '0'),
+  ].join('-');
+
+export function fillDays(days: Day[], today = new Date()): DayOf[] {
+  const known = new Map(days.map((day) => [day.day, day as Day & { mean_ms?: number | null }]));
+  return Array.from({ length: COUNT }, (_, index) => {
+    const date = new Date(today.getFullYear(), today.getMonth(), today.getDate() - (COUNT - 1 - index));
+    const found = known.get(name(date));
+    return {
+      day: name(date),
+      ok: found?.ok ?? 0,
+      failed: found?.failed ?? 0,
+      mean: found?.mean_ms ?? found?.median_ms ?? null,
+    };
+  });
+}
+
+export function sumOf(days: DayOf[]): { ok: number; failed: number } {
+  return days.reduce((sum, day) => ({ ok: sum.ok + day.ok, failed: sum.failed + day.failed }), {
+    ok: 0,
+    failed: 0,
+  });
+}
