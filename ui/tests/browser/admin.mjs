@@ -23,6 +23,7 @@ const context = await browser.newContext({
     reducedMotion: 'reduce',
 });
 const page = await context.newPage();
+page.setDefaultTimeout(20_000);
 const complaints = [];
 page.on('pageerror', (error) => complaints.push(String(error)));
 page.on('console', (message) => {
@@ -50,18 +51,22 @@ try {
     await look('setup');
     await page.locator('input[name="password"]').fill('12345678');
     await page.locator('button[type="submit"]').click();
-    await visible('太容易被猜到');
+    await visible('最先被人尝试');
     await page.locator('input[name="password"]').fill('correct horse');
     await page.locator('button[type="submit"]').click();
-    await visible('连接 Open WebUI');
+    await page.getByRole('button', { name: '继续' }).waitFor();
+    await look('setup-upstream');
+    await page.getByRole('button', { name: '继续' }).click();
+    await page.getByRole('button', { name: '画一张测试图' }).waitFor();
+    await look('setup-connect');
+    await page.goto(`${url}/admin/dashboard`);
+    await visible('图片总数');
     done('set up');
 
-    await page.locator('input[name="prompt"]').fill('一只猫');
-    await page.getByRole('button', { name: '画图', exact: true }).click();
-    const drawn = page.locator('img[data-drawn]');
+    await page.getByRole('button', { name: '画一张测试图' }).click();
+    const drawn = page.locator('[role="status"] img');
     await drawn.waitFor({ timeout: 60_000 });
-    await page.waitForFunction(() => document.querySelector('img[data-drawn]')?.naturalWidth > 0);
-    await page.locator('dd', { hasText: /^1$/ }).first().waitFor();
+    await page.waitForFunction(() => document.querySelector('[role="status"] img')?.naturalWidth > 0);
     await look('dashboard');
     done('drawn');
 
@@ -84,7 +89,7 @@ try {
     if (settings !== 200) throw new Error(`settings answer ${settings}`);
     await page.evaluate(() => localStorage.clear());
     await page.reload();
-    await visible('Draw a test picture');
+    await page.getByRole('button', { name: 'Draw a test picture' }).waitFor();
     await look('dashboard-english');
     done('switched');
 
@@ -97,7 +102,7 @@ try {
     await page.locator('input[name="username"]').fill('admin');
     await page.locator('input[name="password"]').fill('correct horse');
     await page.locator('button[type="submit"]').click();
-    await visible('Latest pictures');
+    await page.getByRole('button', { name: 'Draw a test picture' }).waitFor();
     done('signed out');
     if (complaints.length > 0) throw new Error(complaints.join('\n'));
 } catch (error) {
