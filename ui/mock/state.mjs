@@ -26,11 +26,11 @@ function settings() {
         setting('task_model', '', { kind: 'name', max: 100 }, 'conversation'),
         setting('quota_window', '', text(100), 'conversation'),
         setting('content_array', 'false', onOff, 'conversation'),
-        setting('history_images', '8', number(0, 64), 'history'),
+        setting('history_images', '8', number(1, 64), 'history'),
         setting('history_mb', '20', number(1, 200), 'history'),
-        setting('keep_uploads', 'true', onOff, 'cache'),
+        setting('keep_uploads', 'true', onOff, 'history'),
         setting('fetch_external_images', 'false', onOff, 'security'),
-        setting('allowed_hosts', '', text(4000), 'security'),
+        setting('allowed_hosts', '', { kind: 'hosts' }, 'security'),
         setting('language', 'auto', word('auto', 'zh', 'en'), 'appearance'),
     ];
 }

@@ -37,7 +37,14 @@ function checkUpstream({ name, base_url, kind }) {
         throw new Failure(422, 'invalid_upstream', 'some fields are not valid', { fields });
 }
 
-const prefer = () => state.upstreams.forEach((one, index) => (one.preferred = index === 0));
+/** Every change tells and answers the whole list; the first that is switched on is asked. */
+function told() {
+    const first = state.upstreams.find((one) => one.enabled);
+    for (const one of state.upstreams) one.preferred = one === first;
+    const list = { items: state.upstreams };
+    tell('upstreams', list);
+    return list;
+}
 const fresh = {
     last_ok_at: null,
     last_error_at: null,
@@ -88,8 +95,7 @@ export const closed = {
             health: { ...fresh },
         };
         state.upstreams.push(made);
-        prefer();
-        return made;
+        return told();
     },
     'PATCH /upstreams/:id': ({ params, body }) => {
         const one = upstream(params.id);
@@ -97,18 +103,16 @@ export const closed = {
         const { api_key, ...rest } = body;
         Object.assign(one, rest);
         if (api_key !== undefined) one.has_key = api_key !== '';
-        tell('upstream', one);
-        return one;
+        return told();
     },
     'DELETE /upstreams/:id': ({ params }) => {
         const one = upstream(params.id);
         state.upstreams = state.upstreams.filter((other) => other !== one);
-        prefer();
+        return told();
     },
     'PUT /upstreams/order': ({ body }) => {
         state.upstreams.sort((a, b) => body.ids.indexOf(a.id) - body.ids.indexOf(b.id));
-        prefer();
-        return { items: state.upstreams };
+        return told();
     },
     'POST /upstreams/test': async ({ body }) => {
         await new Promise((resolve) => setTimeout(resolve, 700));
@@ -156,5 +160,8 @@ export const closed = {
             ms: 386,
         };
     },
-    'POST /upstreams/:id/forget': ({ params }) => void (upstream(params.id).learnt = []),
+    'POST /upstreams/:id/forget': ({ params }) => {
+        upstream(params.id).learnt = [];
+        return told();
+    },
 };

@@ -14,6 +14,7 @@ export type LiveEvents = {
   log: Line;
   activity: Activity;
   upstream: Upstream;
+  upstreams: { items: Upstream[] };
   settings: Record<string, never>;
 };
 
@@ -30,6 +31,7 @@ const NAMES: (keyof LiveEvents)[] = [
   'log',
   'activity',
   'upstream',
+  'upstreams',
   'settings',
 ];
 

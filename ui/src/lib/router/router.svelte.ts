@@ -16,8 +16,8 @@ class Router {
   #undoing = false;
   /** How this address was reached: scroll is restored on back and forward, else the page begins at its top. */
   arrived: 'new' | 'back' = 'back';
-  /** Asked before leaving this page; false stays. */
-  guard: (() => boolean | Promise<boolean>) | null = null;
+  /** Asked before leaving this page for another path; false stays. */
+  guard: ((path: string) => boolean | Promise<boolean>) | null = null;
   /** In a native window the frame hides its rail: the tray switches pages. */
   readonly inWindow: boolean;
 
@@ -56,7 +56,7 @@ class Router {
   async go(path: string, { replace = false }: Going = {}): Promise<void> {
     const url = new URL(BASE + path, location.origin);
     if (url.href === this.#url.href) return;
-    if (url.pathname !== this.#url.pathname && !(await this.#mayLeave())) return;
+    if (url.pathname !== this.#url.pathname && !(await this.#mayLeave(url))) return;
     scrollMemory.keep(this.#entry.key);
     this.#entry = replace
       ? { key: newKey(), index: this.#entry.index }
@@ -91,9 +91,9 @@ class Router {
     else scrollMemory.top();
   }
 
-  async #mayLeave(): Promise<boolean> {
+  async #mayLeave(url: URL): Promise<boolean> {
     if (!this.guard) return true;
-    if (!(await this.guard())) return false;
+    if (!(await this.guard(pathOf(url.pathname) ?? ''))) return false;
     this.guard = null;
     return true;
   }
@@ -110,7 +110,7 @@ class Router {
       // The browser has moved already: go back first, ask, and move again if the answer is yes.
       this.#undoing = true;
       history.go(-step);
-      if (!(await this.#mayLeave())) return;
+      if (!(await this.#mayLeave(url))) return;
       history.go(step);
       return;
     }

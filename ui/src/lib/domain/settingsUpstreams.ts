@@ -1,0 +1,137 @@
+// Upstreams: what the admin API does with them (every change answers the whole list), presets, and their words.
+import { api, call } from '$lib/api';
+import type { NewUpstream, Upstream, UpstreamPatch, UpstreamTest } from '$lib/api';
+import { m } from '$lib/messages';
+
+async function listOf(answer: Promise<unknown>): Promise<Upstream[]> {
+  return ((await answer) as { items: Upstream[] }).items;
+}
+const at = (id: number) => ({ params: { path: { id } } });
+
+export const upstreams = {
+  list: (signal?: AbortSignal) => listOf(call(api.GET('/upstreams', { signal }))),
+  add: (body: NewUpstream) => listOf(call(api.POST('/upstreams', { body }))),
+  change: (id: number, body: UpstreamPatch) =>
+    listOf(call(api.PATCH('/upstreams/{id}', { ...at(id), body }))),
+  remove: (id: number) => listOf(call(api.DELETE('/upstreams/{id}', at(id)))),
+  order: (ids: number[]) => listOf(call(api.PUT('/upstreams/order', { body: { ids } }))),
+  forget: (id: number) => listOf(call(api.POST('/upstreams/{id}/forget', at(id)))),
+  test: (body: {
+    id?: number;
+    kind?: Upstream['kind'];
+    base_url?: string;
+    api_key?: string;
+    model?: string;
+  }): Promise<UpstreamTest> => call(api.POST('/upstreams/test', { body })),
+};
+
+export type Preset = Pick<NewUpstream, 'kind' | 'base_url' | 'model' | 'dialect'> & {
+  id: string;
+  label: () => string;
+  about: () => string;
+  /** The name that the form begins with. */
+  name: () => string;
+};
+
+export const presets: Preset[] = [
+  {
+    id: 'openai',
+    label: m.settings_p_openai,
+    about: m.settings_p_openai_about,
+    name: () => 'OpenAI',
+    kind: 'openai',
+    base_url: 'https://api.openai.com/v1',
+    model: 'gpt-image-1',
+    dialect: 'auto',
+  },
+  {
+    id: 'openrouter',
+    label: m.settings_p_openrouter,
+    about: m.settings_p_openrouter_about,
+    name: () => 'OpenRouter',
+    kind: 'openai',
+    base_url: 'https://openrouter.ai/api/v1',
+    model: 'google/gemini-2.5-flash-image',
+    dialect: 'chat',
+  },
+  {
+    id: 'relay',
+    label: m.settings_p_relay,
+    about: m.settings_p_relay_about,
+    name: () => 'new-api',
+    kind: 'openai',
+    base_url: 'http://localhost:3000/v1',
+    model: 'gpt-image-1',
+    dialect: 'auto',
+  },
+  {
+    id: 'custom',
+    label: m.settings_p_custom,
+    about: m.settings_p_custom_about,
+    name: () => '',
+    kind: 'openai',
+    base_url: '',
+    model: '',
+    dialect: 'auto',
+  },
+  {
+    id: 'demo',
+    label: m.settings_p_demo,
+    about: m.settings_p_demo_about,
+    name: () => 'Demo',
+    kind: 'demo',
+    base_url: '',
+    model: 'demo',
+    dialect: 'auto',
+  },
+];
+
+/** What was learnt, in words. */
+export function learntInWords(word: string): string {
+  const [name, member = ''] = word.split(':');
+  if (name === 'refuses') return m.settings_q_refuses({ member });
+  if (word === 'chat_only') return m.settings_q_chat_only();
+  if (word === 'images_only') return m.settings_q_images_only();
+  if (word === 'edits_as_json') return m.settings_q_edits_as_json();
+  return word === 'no_stream' ? m.settings_q_no_stream() : word;
+}
+
+export type UpstreamForm = { name: string; base_url: string; model: string; api_key: string };
+
+function isUrl(text: string): boolean {
+  try {
+    const url = new URL(text);
+    return /^https?:$/.test(url.protocol) && url.host !== '' && !url.username && !url.password;
+  } catch {
+    return false;
+  }
+}
+
+/** What is wrong with a form, by field, before it is sent. */
+export function problemsOf(form: UpstreamForm, kind: Upstream['kind']): Record<string, string> {
+  const wrong: Record<string, string> = {};
+  const name = form.name.trim();
+  if (name === '' || [...name].length > 64) wrong.name = m.settings_f_wrong_name();
+  if (kind === 'demo') return wrong;
+  if (!isUrl(form.base_url.trim())) wrong.base_url = m.settings_f_wrong_url();
+  const model = form.model.trim();
+  if (model === '' || model.length > 256) wrong.model = m.settings_f_wrong_model();
+  if (/[^\x21-\x7e]/.test(form.api_key.trim())) wrong.api_key = m.settings_f_wrong_key();
+  return wrong;
+}
+
+/** What the server refused, in words: a name that looked good is taken. */
+export function refusedFields(fields: Record<string, string>): Record<string, string> {
+  const words: Record<string, () => string> = {
+    name: m.settings_f_wrong_name_taken,
+    base_url: m.settings_f_wrong_url,
+    api_key: m.settings_f_wrong_key,
+    model: m.settings_f_wrong_model,
+  };
+  return Object.fromEntries(
+    Object.entries(fields).map(([field, detail]) => [
+      field,
+      words[field]?.() ?? m.settings_wrong_other({ detail }),
+    ]),
+  );
+}
