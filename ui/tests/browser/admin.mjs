@@ -70,6 +70,12 @@ try {
     await look('dashboard');
     done('drawn');
 
+    await page.goto(`${url}/admin/settings`);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.waitForTimeout(500);
+    await look('settings');
+    await page.goto(`${url}/admin/dashboard`);
+    await visible('图片总数');
     await page.emulateMedia({ colorScheme: 'dark' });
     // Colours change gently.
     await page.waitForTimeout(500);
