@@ -7,8 +7,9 @@ alter table blobs add column evicted_at integer;
 
 create table copies (
     seq integer not null primary key references images (seq) on delete cascade,
-    -- stored: the bucket itself confirmed length and digest; pending: everything else
-    state text not null default 'pending' check (state in ('pending', 'stored')),
+    -- stored: the bucket itself confirmed length and digest; excluded: a person deleted the copy there and it is not made
+    -- again; pending: everything else
+    state text not null default 'pending' check (state in ('pending', 'stored', 'excluded')),
     -- the object's name where it is not prefix and image id, as for images of the Python program
     key text,
     attempts integer not null default 0,

@@ -24,17 +24,17 @@ impl<'a> Admin<'a> {
         Self { app, cookie: cookie(&response) }
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         anonymous(self.app, method, path).header(header::COOKIE, &self.cookie)
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         let response = self.request(Method::GET, path).send().await.expect("an answer");
         assert_eq!(response.status(), 200, "{path}: {:?}", response.text().await);
         response.json().await.expect("JSON")
     }
 
-    async fn send(&self, method: Method, path: &str, body: &Value) -> Value {
+    pub async fn send(&self, method: Method, path: &str, body: &Value) -> Value {
         let response = self.request(method, path).json(body).send().await.expect("an answer");
         assert_eq!(response.status(), 200, "{path}: {:?}", response.text().await);
         response.json().await.expect("JSON")
@@ -51,13 +51,13 @@ fn cookie(response: &Response) -> String {
     set.split(';').next().expect("a cookie").to_owned()
 }
 
-async fn code(response: Response, status: u16) -> String {
+pub async fn code(response: Response, status: u16) -> String {
     assert_eq!(response.status(), status, "{:?}", response.text().await);
     let body: Value = response.json().await.expect("JSON");
     body["error"]["code"].as_str().expect("a code").to_owned()
 }
 
-async fn draw(app: &TestApp, upstream: &FakeUpstream, prompt: &str, seed: u32, side: u32) -> String {
+pub async fn draw(app: &TestApp, upstream: &FakeUpstream, prompt: &str, seed: u32, side: u32) -> String {
     upstream.answers(Scripted::json(&json!({"data": [{"b64_json": base64(&pictures::png(seed, side))}]})));
     let answer: Value =
         app.send("/v1/images/generations", &json!({"prompt": prompt, "model": "picgate"})).await.json().await.expect("JSON");

@@ -11,6 +11,7 @@ mod bridging;
 mod browser;
 mod chat;
 mod classes;
+mod cloud;
 mod command_line;
 mod damage;
 mod diet;

@@ -6,11 +6,12 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("events", &["model"]),
     ("rewrite", &["model"]),
     ("store", &["model"]),
+    ("cloud", &["model"]),
     ("config", &["model", "store"]),
     ("settings", &["config", "model"]),
     ("account", &["model", "store"]),
@@ -18,10 +19,10 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("logbook", &["events", "model", "store"]),
     ("upstream", &["model", "store"]),
     ("providers", &["config", "model", "store", "upstream"]),
-    ("library", &["events", "model", "rewrite", "store"]),
-    ("jobs", &["library", "model", "store"]),
+    ("library", &["cloud", "events", "model", "rewrite", "store"]),
+    ("jobs", &["events", "library", "model", "settings", "store"]),
     ("relay", &["activity", "events", "library", "model", "rewrite", "settings", "store", "upstream"]),
-    ("http", &["account", "config", "events", "jobs", "library", "model", "providers", "relay", "settings", "store", "upstream"]),
+    ("http", &["account", "cloud", "config", "events", "jobs", "library", "model", "providers", "relay", "settings", "store", "upstream"]),
     (
         "server",
         &[
@@ -45,8 +46,9 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 /// Packages that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 10] = [
     ("argon2", &["account"]),
+    ("aws_sdk_s3", &["cloud"]),
     ("utoipa", &["http"]),
     ("axum", &["http", "server"]),
     ("tower", &["http", "server"]),

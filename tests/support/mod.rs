@@ -4,11 +4,13 @@
 #![allow(dead_code, reason = "shared by tests that each use a part")]
 
 pub mod app;
+pub mod bucket;
 pub mod pictures;
 pub mod process;
 pub mod upstream;
 
 pub use app::TestApp;
+pub use bucket::{FakeBucket, Fault};
 pub use upstream::{Chunk, FakeUpstream, Scripted};
 
 use std::time::{Duration, Instant};

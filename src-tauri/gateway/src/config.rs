@@ -11,7 +11,7 @@ use std::{
 use ipnet::IpNet;
 use url::Url;
 
-use crate::model::{Dialect, SETTINGS, Secret};
+use crate::model::{BUCKET_SECRET, Dialect, SETTINGS, Secret};
 
 /// The port that the Python program used and every tutorial names.
 pub const DEFAULT_PORT: u16 = 5643;
@@ -66,6 +66,8 @@ pub struct Config {
     pub gateway_key: Option<Secret>,
     /// Settings that are fixed from outside, by their keys, checked.
     pub fixed: BTreeMap<&'static str, String>,
+    /// The bucket's secret access key, if it is fixed.
+    pub bucket_secret: Option<Secret>,
     /// Name and password of the admin account that is made at the first start.
     pub admin: Option<(String, Secret)>,
     /// The upstream, if it is fixed.
@@ -176,7 +178,8 @@ impl Config {
             "use sqlite:///relative/path.db or sqlite:////absolute/path.db, or leave it away",
             parse_database_url,
         );
-        let fixed = fixed_settings(&mut reader);
+        let mut fixed = fixed_settings(&mut reader);
+        let bucket_secret = fixed.remove(BUCKET_SECRET).filter(|secret| !secret.is_empty()).map(Secret::new);
         let trusted_proxies = reader
             .parsed("PICGATE_TRUSTED_PROXIES", "list addresses or networks with commas, such as 127.0.0.1,172.16.0.0/12", parse_networks)
             .unwrap_or_default();
@@ -225,6 +228,7 @@ impl Config {
             images_dir,
             gateway_key,
             fixed,
+            bucket_secret,
             admin,
             upstream,
             trusted_proxies,

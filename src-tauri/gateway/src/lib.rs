@@ -8,6 +8,7 @@
 pub mod account;
 pub mod activity;
 pub mod cli;
+pub mod cloud;
 pub mod config;
 pub mod events;
 pub mod http;

@@ -19,13 +19,13 @@ use crate::{
     config::Config,
     events::Events,
     http::{self, App, Health, Origins, Phase},
-    jobs,
+    jobs::{self, Jobs, Sweep},
     library::{Library, Thumbnails},
     logbook::{self, Lines},
     model::Secret,
     providers::{self, ProviderError},
     relay::Relay,
-    settings::{LiveSettings, Settings},
+    settings::{Keys, LiveSettings, Settings},
     store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile, Vault},
     upstream::{
         Learnt,
@@ -137,9 +137,12 @@ impl Gateway {
         let events = Events::default();
         let library = Library::new(db.clone(), files, thumbnails.clone(), events.clone());
         let table = db.read(store::load_settings).await?;
-        let settings = LiveSettings::new(Settings::resolve(config, &table, secrets.gateway_key.clone()));
+        let settings = LiveSettings::new(Settings::resolve(config, &table, keys_of(&secrets)));
         let routes = providers::routes(config, &db, &secrets).await?;
         let vault = Vault::new(secrets_file, secrets);
+        db.write(|t| store::copies::clear_leases(t, crate::model::now())).await?;
+        let present = settings.snapshot();
+        library.use_bucket(present.bucket.clone(), present.copies_first).await?;
         let (account, ticket) = open_account(config, &db, &vault).await?;
         let (jobs, loops, connections) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let learnt = Learnt::load(&db).await?;
@@ -156,6 +159,9 @@ impl Gateway {
                 }
             });
         }
+        let sweep = Sweep::new(library.clone(), settings.clone(), Jobs::new(events.clone(), loops.clone(), background.clone()), began);
+        loops.spawn(jobs::copy_to_bucket(library.clone(), background.clone()));
+        loops.spawn(sweep.clone().run(background.clone()));
         loops.spawn(forget_answers(relay.clone(), background.clone()));
         loops.spawn(jobs::index_words(db.clone(), background.clone()));
         loops.spawn(activity::write(db.clone(), records, background.clone()));
@@ -173,6 +179,7 @@ impl Gateway {
             account: account.clone(),
             config: Arc::new(config.clone()),
             secrets: vault,
+            sweep,
             events,
             changing: Arc::default(),
             stopping: accepting.clone(),
@@ -335,6 +342,11 @@ async fn open_account(config: &Config, db: &Db, vault: &Vault) -> Result<(Accoun
         }
     };
     Ok((Account::new(db.clone(), Tickets::with(Some(ticket.expose().to_owned()))), Some(ticket)))
+}
+
+/// The keys that settings are made with.
+fn keys_of(secrets: &store::Secrets) -> Keys {
+    Keys { gateway: secrets.gateway_key.clone(), bucket: secrets.r2_secret_access_key.clone() }
 }
 
 /// This computer's name, in small letters.

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
+use url::Url;
 
 use crate::{
     config::Config,
-    model::{Aliases, Secret, Setting, hosts},
+    model::{Aliases, BucketConfig, Millis, Secret, Setting, hosts},
 };
 
 /// How waiting looks in a stream.
@@ -79,6 +80,38 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Further model names with presets.
     pub aliases: Arc<Aliases>,
+    /// Where copies go.
+    pub bucket: Option<BucketConfig>,
+    /// Whether an image is copied to the bucket before its link is given out.
+    pub copies_first: bool,
+    /// Where image links lead to once there is a copy: the bucket's public domain with the prefix of its keys.
+    pub redirect_to: Option<String>,
+    /// What goes from disk, and when.
+    pub sweep: SweepRules,
+}
+
+/// What goes from disk, and when. Times are in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepRules {
+    /// After so long without a look.
+    pub ttl: Option<Millis>,
+    /// Beyond so many bytes.
+    pub cap: Option<u64>,
+    /// Also what has no copy in the bucket, if the cap wants it.
+    pub last_copies: bool,
+    /// Rows are forgotten after so long.
+    pub retention: Option<Millis>,
+    /// And their objects with them.
+    pub objects_too: bool,
+}
+
+/// Keys that are not in the table of settings.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The one that clients authenticate with.
+    pub gateway: Secret,
+    /// The bucket's secret access key.
+    pub bucket: Option<Secret>,
 }
 
 /// The present settings; clones see changes.
@@ -87,7 +120,7 @@ pub struct LiveSettings(Arc<ArcSwap<Settings>>);
 
 impl Settings {
     /// What environment and flags fix, then what the table says, then defaults.
-    pub fn resolve(config: &Config, table: &BTreeMap<String, String>, generated_key: Secret) -> Self {
+    pub fn resolve(config: &Config, table: &BTreeMap<String, String>, keys: Keys) -> Self {
         let value = |key: &str| {
             let Some(setting) = Setting::find(key) else { return String::new() };
             if let Some(fixed) = config.fixed.get(key) {
@@ -105,8 +138,11 @@ impl Settings {
         let given = |key: &str| Some(value(key)).filter(|v| !v.is_empty());
         let is_on = |key: &str| value(key) == "true";
         let number = |key: &str| value(key).parse::<u32>().unwrap_or(1);
+        let limit = |key: &str| Some(Millis::from(number(key))).filter(|n| *n > 0);
+        let bucket = bucket_of(&value, config.bucket_secret.clone().or(keys.bucket));
+        let redirect_to = given("bucket_public_url").filter(|_| value("bucket_links") == "redirect" && bucket.is_some());
         Self {
-            gateway_key: config.gateway_key.clone().unwrap_or(generated_key),
+            gateway_key: config.gateway_key.clone().unwrap_or(keys.gateway),
             gateway_model: value("gateway_model"),
             public_base_url: given("public_base_url"),
             keep_uploads: is_on("keep_uploads"),
@@ -135,8 +171,44 @@ impl Settings {
             history_bytes: u64::from(number("history_mb")) * 1024 * 1024,
             allowed_hosts: hosts(&value("allowed_hosts")).unwrap_or_default(),
             aliases: Arc::new(Aliases::parse(&value("model_aliases")).unwrap_or_default()),
+            copies_first: value("s3_write") == "through",
+            redirect_to,
+            bucket,
+            sweep: SweepRules {
+                ttl: limit("cache_ttl_hours").map(|hours| hours * 3_600_000),
+                cap: limit("cache_cap_mb").map(|mb| mb as u64 * 1024 * 1024),
+                last_copies: is_on("evict_last_copy"),
+                retention: limit("retention_days").map(|days| days * 86_400_000),
+                objects_too: is_on("delete_cloud_with_metadata"),
+            },
         }
     }
+}
+
+/// The bucket that these values describe; nothing unless all is there. `value` gives settings by their keys.
+pub fn bucket_of(value: &dyn Fn(&str) -> String, secret: Option<Secret>) -> Option<BucketConfig> {
+    let (account, endpoint) = (value("r2_account_id"), value("s3_endpoint"));
+    let endpoint = match (endpoint.is_empty(), account.contains("://")) {
+        (false, _) => endpoint,
+        // People paste the whole endpoint where the account is asked for.
+        (true, true) => account,
+        (true, false) if account.is_empty() => return None,
+        (true, false) => format!("https://{account}.r2.cloudflarestorage.com"),
+    };
+    let mut endpoint = Url::parse(&endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    if endpoint.host_str()?.ends_with(".r2.cloudflarestorage.com") {
+        // What Cloudflare shows ends in the bucket's name.
+        endpoint.set_path("");
+    }
+    let config = BucketConfig {
+        endpoint,
+        region: value("s3_region"),
+        name: value("r2_bucket"),
+        prefix: value("s3_prefix").trim_start_matches('/').to_owned(),
+        access_key_id: value("r2_access_key_id"),
+        secret_access_key: secret.filter(|secret| !secret.expose().is_empty())?,
+    };
+    Some(config).filter(|config| !config.name.is_empty() && !config.access_key_id.is_empty())
 }
 
 impl LiveSettings {

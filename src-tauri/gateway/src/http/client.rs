@@ -118,7 +118,7 @@ fn is_clean(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Secret;
+    use crate::{model::Secret, settings::Keys};
 
     fn base(pairs: &[(&'static str, &str)], peer: &str, public: Option<&str>) -> String {
         let mut headers = HeaderMap::new();
@@ -129,7 +129,7 @@ mod tests {
         let table = public.map(|url| ("public_base_url".to_owned(), url.to_owned())).into_iter().collect();
         let flags = crate::config::Flags { data_dir: Some("/nowhere".into()), ..Default::default() };
         let config = crate::config::Config::load(&flags, &|_| None).expect("loads");
-        let settings = Settings::resolve(&config, &table, Secret::new("k"));
+        let settings = Settings::resolve(&config, &table, Keys { gateway: Secret::new("k"), bucket: None });
         let link =
             link_base(&headers, Some(Peer(peer.parse().expect("an address"))), &origins, &settings).link(crate::model::ImageId::random());
         link.split("/images/").next().unwrap_or_default().to_owned()

@@ -37,6 +37,9 @@ pub struct ApiError {
     may_retry: bool,
 }
 
+/// When to ask again for what is only in a bucket that is away.
+pub const BUCKET_RETRY: Duration = Duration::from_secs(10);
+
 impl ApiError {
     /// A failure with OpenAI's `invalid_request_error`.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
@@ -129,6 +132,7 @@ impl From<&RelayError> for ApiError {
                 tracing::error!(%cause, "the database failed");
                 Self { message: "the database failed; the log has the reason".into(), ..of(StatusCode::INTERNAL_SERVER_ERROR) }
             }
+            RelayError::BucketAway(_) => Self { may_retry: true, ..of(StatusCode::SERVICE_UNAVAILABLE).retry_after(BUCKET_RETRY) },
             RelayError::Panicked => of(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }

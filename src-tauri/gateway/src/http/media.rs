@@ -9,11 +9,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::error::ApiError;
+use super::error::{ApiError, BUCKET_RETRY};
 use crate::{
-    library::{Assembled, Library, ThumbnailState},
+    library::{Assembled, Library, Opened, RestoreError, ThumbnailState},
     model::{BlobRecord, ImageId, ImageRecord},
     relay::RelayError,
+    settings::LiveSettings,
 };
 
 /// How long a request waits for a thumbnail that is being made.
@@ -25,25 +26,31 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// `GET` and `HEAD /images/{id}`.
 pub async fn image(
     State(library): State<Library>,
+    State(settings): State<LiveSettings>,
     id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = image_id(id)?;
-    let record = library.recall(id).await.map_err(|e| ApiError::from(RelayError::Db(e)))?.ok_or_else(missing)?;
-    let blob = library.files().blob(record.blob.sha256, record.blob.bytes);
-    let mut response = head(&record, wants_download(query.as_deref()));
+    let known = library.recall(id).await.map_err(|e| ApiError::from(RelayError::Db(e)))?;
+    // Who has the bytes needs no bucket.
+    if let Some(record) = known.filter(|record| none_match(&headers, &etag(&record.blob))) {
+        return Ok(unchanged(&record));
+    }
+    let database = |e| ApiError::from(RelayError::Db(e));
+    if let Some(base) = &settings.snapshot().redirect_to
+        && let Some(key) = library.stored_key(id).await.map_err(database)?
+    {
+        return Ok(elsewhere(&format!("{base}/{key}")));
+    }
+    let opened = library.read(id).await.map_err(not_back)?.ok_or_else(missing)?;
+    let (Opened::Here(record, _) | Opened::Coming(record, _)) = &opened;
     let etag = etag(&record.blob);
     if none_match(&headers, &etag) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response.headers_mut().remove(header::CONTENT_DISPOSITION);
-        return Ok(response);
+        return Ok(unchanged(record));
     }
-    if !blob.exists() {
-        tracing::error!(image = %record.id, "an image is not on disk though it should be");
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "image_missing", "the bytes of this image are missing on the server"));
-    }
+    let mut response = head(record, wants_download(query.as_deref()));
     let total = record.blob.bytes;
     let range = match requested_range(&headers, &etag, total) {
         Requested::Whole => 0..total,
@@ -62,12 +69,42 @@ pub async fn image(
     set(&mut response, header::CONTENT_LENGTH, &(range.end - range.start).to_string());
     if method != Method::HEAD {
         library.access().note(record.id, crate::model::now());
-        *response.body_mut() = match Assembled::in_memory(&blob, &range) {
-            Some(bytes) => Body::from(bytes),
-            None => Body::new(Assembled::slice(blob, range)),
+        *response.body_mut() = match opened {
+            Opened::Coming(_, coming) => Body::new(coming.slice(range, total)),
+            Opened::Here(_, blob) => match Assembled::in_memory(&blob, &range) {
+                Some(bytes) => Body::from(bytes),
+                None => Body::new(Assembled::slice(blob, range)),
+            },
         };
     }
     Ok(response)
+}
+
+/// The bucket's own domain has it. Not for ever: the setting may be changed.
+fn elsewhere(url: &str) -> Response {
+    let mut response = StatusCode::FOUND.into_response();
+    set(&mut response, header::LOCATION, url);
+    set(&mut response, header::CACHE_CONTROL, "public, max-age=300");
+    set(&mut response, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    response
+}
+
+fn unchanged(record: &ImageRecord) -> Response {
+    let mut response = head(record, false);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(header::CONTENT_DISPOSITION);
+    response
+}
+
+fn not_back(error: RestoreError) -> ApiError {
+    match error {
+        RestoreError::Gone => ApiError::new(StatusCode::NOT_FOUND, "image_missing", "the bytes of this image are missing on the server"),
+        RestoreError::Away(_) => {
+            let message = "this image is only in the cloud, and the bucket cannot be reached now";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "bucket_unavailable", message).retry_after(BUCKET_RETRY)
+        }
+        RestoreError::Library(error) => RelayError::Library(error).into(),
+    }
 }
 
 /// `GET` and `HEAD /images/{id}/thumbnail`: one JPEG, at most 400 pixels long. Never starts a download.

@@ -19,7 +19,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{account::Account, config::Config, events::Events, library::Library, relay::Relay, settings::LiveSettings, store::Vault};
+use crate::{
+    account::Account, config::Config, events::Events, jobs::Sweep, library::Library, relay::Relay, settings::LiveSettings, store::Vault,
+};
 
 pub use client::Peer;
 pub use health::{Health, Phase};
@@ -43,6 +45,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// Keys.
     pub secrets: Vault,
+    /// What goes from disk, and long work.
+    pub sweep: Sweep,
     /// What happens.
     pub events: Events,
     /// Held while settings or upstreams are changed.

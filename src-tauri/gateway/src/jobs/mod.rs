@@ -1,5 +1,9 @@
 //! Background loops: each has one owner, one token that ends it, and is waited for at the end.
 
+mod backup;
+mod registry;
+mod sweep;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -13,6 +17,10 @@ use crate::{
     model::{MediaType, Sha256},
     store::{Db, gallery, meta, set_meta},
 };
+
+pub use backup::copy_to_bucket;
+pub use registry::{JobKind, JobView, Jobs};
+pub use sweep::{Preview, Sweep, SweepState};
 
 /// Something that wants to hear how many images are missing.
 pub trait MissingImages: Send + Sync + 'static {

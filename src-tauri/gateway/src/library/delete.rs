@@ -3,8 +3,8 @@
 
 use super::{Library, LibraryError};
 use crate::{
-    model::{Event, ImageId, Sha256},
-    store::gallery,
+    model::{Event, ImageId, Sha256, now},
+    store::{copies, gallery},
 };
 
 /// What became of one image that was to be deleted.
@@ -26,7 +26,14 @@ impl Library {
         let wanted = ids.to_vec();
         let rows = self
             .db
-            .write(move |t| wanted.into_iter().map(|id| gallery::delete(t, id).map(|deleted| (id, deleted))).collect::<Result<Vec<_>, _>>())
+            .write(move |t| {
+                let one = |id| {
+                    // Objects that may lie in a bucket go as well, as soon as it can be reached.
+                    copies::bury(t, id, now())?;
+                    gallery::delete(t, id).map(|deleted| (id, deleted))
+                };
+                wanted.into_iter().map(one).collect::<Result<Vec<_>, _>>()
+            })
             .await?;
         let mut results = Vec::with_capacity(rows.len());
         let mut gone = Vec::new();
@@ -42,6 +49,7 @@ impl Library {
         }
         if !gone.is_empty() {
             tracing::info!(count = gone.len(), "images were deleted");
+            self.remote.wake();
             self.events.tell(Event::Deleted(gone));
         }
         Ok(results)
@@ -61,7 +69,7 @@ impl Library {
         Ok(count)
     }
 
-    async fn remove_bytes(&self, sha256: Sha256) -> Result<(), LibraryError> {
+    pub(super) async fn remove_bytes(&self, sha256: Sha256) -> Result<(), LibraryError> {
         let files = self.files.clone();
         let removed = tokio::task::spawn_blocking(move || files.remove(sha256)).await;
         match removed {

@@ -2,13 +2,18 @@
 //! of it is on disk.
 
 mod access;
+mod coming;
 mod delete;
 mod intake;
 mod outgoing;
 mod reconcile;
 mod reduced;
+mod remote;
+mod restore;
+mod sweep;
 pub mod thumbnail;
 mod thumbnails;
+mod upload;
 
 use std::{sync::Arc, time::Instant};
 
@@ -22,11 +27,16 @@ use crate::{
 };
 
 pub use access::AccessLog;
+pub use coming::{Coming, ComingBody};
 pub use delete::Deleted;
 pub use intake::{Intake, Taken};
 pub use outgoing::{Assembled, ReadBody};
 pub use reconcile::{Reconciled, reconcile};
+pub use remote::{BucketState, Remote};
+pub use restore::{Opened, RestoreError};
+pub use sweep::Removed;
 pub use thumbnails::{ThumbnailState, Thumbnails};
+pub use upload::{Attempt, TestPicture};
 
 /// Why an image was not saved. Its bytes may still be at hand, so that it need not be lost.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +76,7 @@ pub struct Library {
     /// Held while a file gets its row; alone by who deletes files, so that none goes that has just come back.
     keeping: Arc<RwLock<()>>,
     events: Events,
+    remote: Remote,
     /// Images that were looked up lately; what is in them never changes but the thumbnail's state.
     known: Arc<Cache<ImageId, ImageRecord>>,
 }
@@ -80,6 +91,7 @@ impl Library {
             access: Arc::default(),
             reducing: Arc::new(Semaphore::new(reduced::AT_ONCE)),
             keeping: Arc::default(),
+            remote: Remote::new(events.clone()),
             events,
             known: Arc::new(Cache::new(KNOWN_MAX)),
         }
@@ -100,6 +112,11 @@ impl Library {
         &self.thumbnails
     }
 
+    /// The bucket.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
     /// Last-access times that wait to be written.
     pub fn access(&self) -> &AccessLog {
         &self.access
@@ -112,7 +129,7 @@ impl Library {
     /// [`LibraryError`]; what was received is then still readable as long as `received` lives.
     pub async fn save(&self, received: &Received, origin: Origin) -> Result<Saved, LibraryError> {
         let started = Instant::now();
-        let _keeping = self.keeping.read().await;
+        let keeping = self.keeping.read().await;
         let (files, received) = (self.files.clone(), received.clone());
         let kept = tokio::task::spawn_blocking(move || {
             let blob = files.keep(&received.blob, received.sha256)?;
@@ -132,8 +149,11 @@ impl Library {
         let image = NewImage { id: ImageId::random(), blob: record, origin, created_at: now() };
         let source = image.origin.source.as_str();
         let inserted = self.db.write(move |t| store::insert(t, &image)).await?;
+        drop(keeping);
         self.thumbnails.ask(sha256, media_type);
         let id = inserted.id();
+        self.copy_first(id).await;
+        self.remote.wake();
         self.events.tell(Event::Saved(id));
         tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
         Ok(Saved { id, blob, size, complete: received.complete })
@@ -163,16 +183,5 @@ impl Library {
             Some(result) => result,
             None => self.db.read(move |c| store::find(c, id)).await,
         }
-    }
-
-    /// The bytes of an image, whose last access is noted. `None` if there is no such image.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn open(&self, id: ImageId) -> Result<Option<(ImageRecord, Blob)>, DbError> {
-        let Some(record) = self.find(id).await? else { return Ok(None) };
-        self.access.note(id, now());
-        let blob = self.files.blob(record.blob.sha256, record.blob.bytes);
-        Ok(Some((record, blob)))
     }
 }

@@ -34,8 +34,8 @@ pub async fn reconcile(library: &Library, started: SystemTime) -> Result<Reconci
     for sha256 in known.iter().filter(|sha256| !found.contains_key(sha256)).copied() {
         // Perhaps it was saved between the two looks.
         if !library.files().blob_path(sha256).exists() {
-            result.missing += 1;
-            library.db().write(move |t| mark_missing(t, sha256)).await?;
+            let elsewhere = library.db().write(move |t| mark_missing(t, sha256, now())).await?;
+            result.missing += usize::from(!elsewhere);
         }
     }
     let orphans = found.into_iter().filter(|(sha256, (_, changed))| !known.contains(sha256) && *changed < started);

@@ -109,6 +109,13 @@ impl Thumbnails {
         }
     }
 
+    /// Makes one now and writes down how that went; whether it is there.
+    pub async fn make_now(&self, db: &Db, sha256: Sha256, media_type: MediaType) -> bool {
+        let tried = self.make(sha256, media_type).await;
+        let made = tried.1.is_none();
+        self.note(db, &mut vec![tried]).await && made
+    }
+
     /// Makes one.
     async fn make(&self, sha256: Sha256, media_type: MediaType) -> Tried {
         let files = self.files.clone();

@@ -36,6 +36,10 @@ pub enum Event {
     Settings,
     /// Upstreams were changed, or one of them answered otherwise than before.
     Upstreams,
-    /// Long work has moved on.
-    Jobs,
+    /// The copy of an image here or in the bucket came or went, or an attempt failed.
+    Copied(ImageId),
+    /// The bucket works or does not, or it is another one.
+    Bucket,
+    /// Long work has moved on: the job's number.
+    Job(u64),
 }

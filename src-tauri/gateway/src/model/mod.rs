@@ -2,6 +2,7 @@
 
 mod activity;
 mod alias;
+mod bucket;
 mod clock;
 mod dialect;
 mod digest;
@@ -16,6 +17,7 @@ mod setting;
 
 pub use activity::{ActivityRecord, Kind};
 pub use alias::{Aliases, DEFAULT_ALIASES};
+pub use bucket::{BucketConfig, python_key};
 pub use clock::now;
 pub use dialect::Dialect;
 pub use digest::Sha256;
@@ -26,7 +28,7 @@ pub use id::ImageId;
 pub use image::{BlobRecord, ImageRecord, NewImage, Origin, Source, Thumbnail};
 pub use media::{Completeness, MediaType, PixelSize};
 pub use secret::Secret;
-pub use setting::{SETTINGS, Setting, Shape, hosts};
+pub use setting::{BUCKET_SECRET, SETTINGS, Setting, Shape, hosts};
 
 /// A blob that can stand in a body: how long it is without looking.
 pub trait Measured {

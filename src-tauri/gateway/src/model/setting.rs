@@ -27,6 +27,8 @@ pub enum Shape {
     Aliases,
     /// Host names, separated by commas or lines.
     Hosts,
+    /// A key that is kept apart from the others and never shown: at most this many bytes.
+    Secret(usize),
 }
 
 /// One setting.
@@ -78,7 +80,35 @@ pub const SETTINGS: &[Setting] = &[
     setting("allowed_hosts", "", Shape::Hosts),
     // Further model names with presets.
     setting("model_aliases", super::DEFAULT_ALIASES, Shape::Aliases),
+    // Cloudflare's account, which makes the endpoint of R2.
+    setting("r2_account_id", "", Shape::Text(256)),
+    setting("r2_access_key_id", "", Shape::Text(256)),
+    setting(BUCKET_SECRET, "", Shape::Secret(1024)),
+    setting("r2_bucket", "", Shape::Text(256)),
+    // Another S3-compatible server than R2.
+    setting("s3_endpoint", "", Shape::BaseUrl),
+    setting("s3_region", "auto", Shape::Name(64)),
+    // What the names of all objects begin with.
+    setting("s3_prefix", "picgate/", Shape::Text(256)),
+    // Whether an image is copied to the bucket before its link is given out: for several gateways on one bucket.
+    setting("s3_write", "behind", Shape::Word(&["behind", "through"])),
+    // The bucket's own public domain; and whether image links lead there.
+    setting("bucket_public_url", "", Shape::BaseUrl),
+    setting("bucket_links", "gateway", Shape::Word(&["gateway", "redirect"])),
+    // Hours after the last look until the copy on disk goes, if there is one in the bucket; 0 for never.
+    setting("cache_ttl_hours", "72", Shape::Number(0, 87_600)),
+    // Megabytes of images on disk; 0 for no limit.
+    setting("cache_cap_mb", "0", Shape::Number(0, 100_000_000)),
+    // Whether the limit may cost images that have no copy in the bucket.
+    setting("evict_last_copy", "false", Shape::Switch),
+    // Days after which prompt, parameters and row of an image are forgotten, if it is in the bucket; 0 for never.
+    setting("retention_days", "365", Shape::Number(0, 36_500)),
+    // Whether its object goes with them.
+    setting("delete_cloud_with_metadata", "false", Shape::Switch),
 ];
+
+/// The one setting that is a key.
+pub const BUCKET_SECRET: &str = "r2_secret_access_key";
 
 impl Setting {
     /// The setting called `key`.
@@ -98,7 +128,7 @@ impl Setting {
     pub fn check(&self, value: &str) -> Result<String, String> {
         let value = value.trim();
         let longest = match self.shape {
-            Shape::Text(most) | Shape::Name(most) => most,
+            Shape::Text(most) | Shape::Name(most) | Shape::Secret(most) => most,
             _ => VALUE_MAX,
         };
         if value.len() > longest {
@@ -106,6 +136,10 @@ impl Setting {
         }
         match self.shape {
             Shape::Text(_) => Ok(value.to_owned()),
+            Shape::Secret(_) if value.bytes().any(|b| !b.is_ascii_graphic()) => {
+                Err("holds blanks or other characters that no key has".into())
+            }
+            Shape::Secret(_) => Ok(value.to_owned()),
             Shape::Name(_) if value.is_empty() => Err("is empty".into()),
             Shape::Name(_) if value.chars().any(char::is_control) => Err("holds a line break or another control character".into()),
             Shape::Name(_) => Ok(value.to_owned()),
@@ -129,6 +163,7 @@ impl Setting {
     pub fn remedy(&self) -> String {
         match self.shape {
             Shape::Text(most) => format!("write text of at most {most} bytes"),
+            Shape::Secret(_) => "write the key alone, on one line".into(),
             Shape::Name(_) => "write a name on one line".into(),
             Shape::Switch => "use true or false".into(),
             Shape::Number(least, most) => format!("use a whole number from {least} to {most}"),

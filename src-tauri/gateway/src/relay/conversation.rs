@@ -21,7 +21,7 @@ use super::{
     words::language,
 };
 use crate::{
-    library::{Assembled, Taken},
+    library::{Assembled, RestoreError, Taken},
     model::{ImageId, Kind, MediaType, Origin, Sha256, Source, Wishes},
     rewrite::{
         json::{Kind as Json, quote},
@@ -308,11 +308,17 @@ impl Relay {
 
     async fn linked_picture(&self, id: ImageId) -> Result<Option<(Blob, Sha256, MediaType)>, RelayError> {
         // An id that is not in the library is somebody else's link: it stays as it is.
-        let Some((record, blob)) = self.library.open(id).await? else { return Ok(None) };
-        if !blob.exists() {
-            tracing::warn!(image = %id, "an image of the conversation is not on disk; its link goes as text");
-            return Ok(None);
-        }
+        let found = match self.library.open(id).await {
+            Ok(found) => found,
+            Err(RestoreError::Gone) => {
+                tracing::warn!(image = %id, "an image of the conversation is lost; its link goes as text");
+                None
+            }
+            // A drawing without it would be paid for and be another one than was wanted.
+            Err(RestoreError::Away(fault)) => return Err(RelayError::BucketAway(fault.code())),
+            Err(RestoreError::Library(error)) => return Err(error.into()),
+        };
+        let Some((record, blob)) = found else { return Ok(None) };
         Ok(Some((blob, record.blob.sha256, record.blob.media_type)))
     }
 

@@ -10,6 +10,7 @@ use super::{
     receive::{Scanned, Sender, scan},
 };
 use crate::{
+    library::RestoreError,
     model::ImageId,
     rewrite::{json::Node, links},
     store::{Part, Received},
@@ -66,12 +67,14 @@ impl Relay {
     }
 
     async fn linked(&self, id: ImageId, param: &'static str) -> Result<Input, RelayError> {
-        let found = self.library.open(id).await?;
+        let found = match self.library.open(id).await {
+            Ok(found) => found,
+            Err(RestoreError::Gone) => None,
+            Err(RestoreError::Away(fault)) => return Err(RelayError::BucketAway(fault.code())),
+            Err(RestoreError::Library(error)) => return Err(error.into()),
+        };
         let missing = || RelayError::BadRequest { message: format!("there is no image {id}"), param: Some(param), code: "image_not_found" };
         let (record, blob) = found.ok_or_else(missing)?;
-        if !blob.exists() {
-            return Err(missing());
-        }
         Ok(Input { blob, sha256: record.blob.sha256, media_type: record.blob.media_type, id: Some(id) })
     }
 

@@ -53,6 +53,11 @@ pub enum RelayError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// A picture that is needed is in the bucket alone, and that is away.
+    #[error(
+        "a picture of this conversation is only in the cloud, and the bucket cannot be reached now ({0}); nothing was sent, try again in a moment"
+    )]
+    BucketAway(&'static str),
     /// A mistake of ours, caught.
     #[error("the request failed because of a mistake in PicGate; the log has it")]
     Panicked,
@@ -76,6 +81,7 @@ impl RelayError {
             Self::Joined(error) => error.code(),
             Self::Library(_) => "storage_failed",
             Self::Db(_) => "database_failed",
+            Self::BucketAway(_) => "bucket_unavailable",
             Self::Panicked => "internal_error",
         }
     }
@@ -86,7 +92,7 @@ impl RelayError {
             Self::BadRequest { .. } | Self::TooLarge(_) | Self::CutOff => "invalid_request_error",
             Self::Upstream(_) | Self::Told { .. } => "upstream_error",
             Self::Joined(error) => error.kind(),
-            Self::Busy | Self::Library(_) | Self::Db(_) | Self::Panicked => "server_error",
+            Self::Busy | Self::Library(_) | Self::Db(_) | Self::BucketAway(_) | Self::Panicked => "server_error",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::model::{BlobRecord, MediaType, Millis, PixelSize, Sha256, Thumbnail};
 
@@ -35,7 +35,7 @@ pub fn put(transaction: &Transaction<'_>, blob: &BlobRecord, now: Millis) -> rus
         .prepare_cached(
             "insert into blobs (sha256, bytes, media_type, width, height, complete, thumbnail, created_at)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             on conflict (sha256) do update set state = 'present'",
+             on conflict (sha256) do update set state = 'present', evicted_at = null",
         )?
         .execute(params![
             blob.sha256.0,
@@ -57,15 +57,22 @@ pub fn present_digests(connection: &Connection) -> rusqlite::Result<HashSet<Sha2
     statement.query_map([], |row| row.get(0).map(Sha256))?.collect()
 }
 
-/// Notes that a blob should be on disk and is not.
-pub fn mark_missing(transaction: &Transaction<'_>, sha256: Sha256) -> rusqlite::Result<()> {
-    transaction.prepare_cached("update blobs set state = 'missing' where sha256 = ?1")?.execute([sha256.0])?;
-    Ok(())
+/// Notes that a blob should be on disk and is not; `true` if confirmed copies in the bucket stand in for it.
+pub fn mark_missing(transaction: &Transaction<'_>, sha256: Sha256, now: Millis) -> rusqlite::Result<bool> {
+    let safe = "not exists (select 1 from images i join copies c on c.seq = i.seq where i.sha256 = ?1 and c.state <> 'stored')";
+    let sql =
+        format!("update blobs set state = 'missing', evicted_at = case when {safe} then ?2 end where sha256 = ?1 returning evicted_at");
+    let evicted: Option<Option<Millis>> =
+        transaction.prepare_cached(&sql)?.query_row(params![sha256.0, now], |row| row.get(0)).optional()?;
+    Ok(evicted.flatten().is_some())
 }
 
 /// Notes that a blob that has a row is on disk; `false` if it has none.
 pub fn mark_present(transaction: &Transaction<'_>, sha256: Sha256) -> rusqlite::Result<bool> {
-    transaction.prepare_cached("update blobs set state = 'present' where sha256 = ?1")?.execute([sha256.0]).map(|n| n > 0)
+    transaction
+        .prepare_cached("update blobs set state = 'present', evicted_at = null where sha256 = ?1")?
+        .execute([sha256.0])
+        .map(|n| n > 0)
 }
 
 /// Notes how making the thumbnail went.
@@ -90,6 +97,17 @@ pub fn pending_thumbnails(connection: &Connection, limit: usize) -> rusqlite::Re
     statement.query_map([limit as i64], row)?.collect()
 }
 
+/// Blobs on disk whose thumbnail could not be made, to be tried again.
+pub fn thumbnails_again(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<(Sha256, MediaType)>> {
+    let sql = "update blobs set thumbnail = 'pending', thumbnail_error = null where thumbnail <> 'made' and state = 'present'
+               returning sha256, media_type";
+    let row = |row: &Row<'_>| {
+        let media: String = row.get(1)?;
+        Ok((Sha256(row.get(0)?), MediaType::from_mime(&media).ok_or_else(|| unknown(1, &media))?))
+    };
+    transaction.prepare_cached(sql)?.query_map([], row)?.collect()
+}
+
 /// How much there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImageFigures {
@@ -97,6 +115,8 @@ pub struct ImageFigures {
     pub total: i64,
     /// Images whose bytes are on disk.
     pub local: i64,
+    /// Images whose bytes should be on disk and are not.
+    pub missing: i64,
     /// Bytes on disk.
     pub bytes: i64,
 }
@@ -106,7 +126,12 @@ pub fn image_figures(connection: &Connection) -> rusqlite::Result<ImageFigures> 
     let one = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
     let total = one("select count(*) from images")?;
     // Few are missing; counting those is faster than counting the others.
-    let missing = one("select count(*) from blobs b join images i on i.sha256 = b.sha256 where b.state = 'missing'")?;
+    let away = |evicted: &str| {
+        one(&format!(
+            "select count(*) from blobs b join images i on i.sha256 = b.sha256 where b.state = 'missing' and b.evicted_at is {evicted}"
+        ))
+    };
+    let (missing, evicted) = (away("null")?, away("not null")?);
     let bytes = one("select coalesce(sum(bytes), 0) from blobs where state = 'present'")?;
-    Ok(ImageFigures { total, local: total - missing, bytes })
+    Ok(ImageFigures { total, local: total - missing - evicted, missing, bytes })
 }

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/0001_library.sql"),
     include_str!("../../../../migrations/0002_conversations.sql"),
     include_str!("../../../../migrations/0003_admin.sql"),
+    include_str!("../../../../migrations/0004_cloud.sql"),
 ];
 
 /// What can go wrong with the database.

@@ -31,6 +31,26 @@ const RESCUES: usize = 2;
 pub struct Files {
     root: Arc<PathBuf>,
     rescues: Arc<Semaphore>,
+    pins: Pins,
+}
+
+/// Which blobs somebody holds, and how many do: those are not evicted.
+type Pins = Arc<Mutex<HashMap<Sha256, usize>>>;
+
+/// Keeps a blob from being evicted as long as it lives.
+#[derive(Debug)]
+struct Pin(Pins, Sha256);
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut pins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = pins.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&self.1);
+            }
+        }
+    }
 }
 
 /// Bytes that can be read, on disk or, when the disk failed, in memory; cheap to clone. A temporary file is deleted
@@ -39,6 +59,8 @@ pub struct Files {
 pub struct Blob {
     place: Arc<Place>,
     len: u64,
+    /// Set for what may be evicted; held and never asked.
+    _pin: Option<Arc<Pin>>,
 }
 
 #[derive(Debug)]
@@ -93,7 +115,7 @@ impl Seek for BlobReader {
 
 impl Blob {
     fn new(place: Where, len: u64) -> Self {
-        Self { place: Arc::new(Place(Mutex::new(place))), len }
+        Self { place: Arc::new(Place(Mutex::new(place))), len, _pin: None }
     }
 
     /// A file that belongs to somebody else.
@@ -177,7 +199,7 @@ impl Files {
         for entry in fs::read_dir(root.join("tmp"))? {
             let _ = fs::remove_file(entry?.path());
         }
-        Ok(Self { root: Arc::new(root), rescues: Arc::new(Semaphore::new(RESCUES)) })
+        Ok(Self { root: Arc::new(root), rescues: Arc::new(Semaphore::new(RESCUES)), pins: Pins::default() })
     }
 
     /// Leave to keep one picture in memory because the disk failed; `None` when too many are.
@@ -210,9 +232,25 @@ impl Files {
         self.path("thumbs", sha256, &format!(".{edge}.jpg"))
     }
 
-    /// The blob under its final name.
+    /// The blob under its final name. Whether it is there must be asked after this: from here on it is not evicted.
     pub fn blob(&self, sha256: Sha256, len: u64) -> Blob {
-        Blob::at(self.blob_path(sha256), len)
+        *self.pins.lock().unwrap_or_else(PoisonError::into_inner).entry(sha256).or_default() += 1;
+        Blob { _pin: Some(Arc::new(Pin(self.pins.clone(), sha256))), ..Blob::at(self.blob_path(sha256), len) }
+    }
+
+    /// Removes a blob from disk unless somebody holds it; `false` if so. Its thumbnail stays. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says; a file that is not there is none.
+    pub fn evict(&self, sha256: Sha256) -> io::Result<bool> {
+        let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        if pins.contains_key(&sha256) {
+            return Ok(false);
+        }
+        match fs::remove_file(self.blob_path(sha256)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(true),
+        }
     }
 
     /// Gives a temporary blob its final name and makes that durable: fsync of the file, rename, fsync of the folder.
@@ -243,7 +281,7 @@ impl Files {
         }
         // Also when it was there: whoever put it there may not have synced yet.
         path.parent().map_or(Ok(()), sync_folder)?;
-        Ok(Blob::at(path, blob.len))
+        Ok(self.blob(sha256, blob.len))
     }
 
     /// Puts bytes aside that are damaged, for support; the oldest beyond [`QUARANTINE_MAX`] and those older than

@@ -2,7 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter, types::Value};
 
-use super::{blobs, search};
+use super::{
+    blobs,
+    copies::{self, CopyState},
+    search,
+};
 use crate::model::{ImageId, Sha256};
 
 /// By what a list is sorted.
@@ -68,6 +72,8 @@ pub struct Listed {
     pub blob: crate::model::BlobRecord,
     /// Whether they are on disk.
     pub local: bool,
+    /// How the copy in the bucket stands.
+    pub copy: CopyState,
 }
 
 /// All that is known of one image.
@@ -91,7 +97,8 @@ pub struct Detailed {
     pub became: Vec<Listed>,
 }
 
-const COLUMNS: &str = "i.seq, i.id, i.source, i.prompt, i.model, i.created_at, i.accessed_at, b.state";
+const COLUMNS: &str = "i.seq, i.id, i.source, i.prompt, i.model, i.created_at, i.accessed_at, b.state,
+    (select c.state from copies c where c.seq = i.seq), (select c.attempts from copies c where c.seq = i.seq)";
 
 /// Images whose words were found.
 const FOUND: &str = "images_words w cross join images i on i.seq = w.rowid cross join blobs b on b.sha256 = i.sha256";
@@ -110,8 +117,9 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         model: row.get(4)?,
         created_at: row.get(5)?,
         accessed_at: row.get(6)?,
-        blob: blobs::read(row, 8)?,
+        blob: blobs::read(row, 10)?,
         local: state == "present",
+        copy: copies::state(row, 8)?,
     })
 }
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256 as Hasher};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -61,6 +61,15 @@ pub struct Received {
 #[derive(Clone, Debug)]
 pub struct Verbatim(pub Blob);
 
+/// How far a file has come, for who reads it meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Where it is read from.
+    pub blob: Option<Blob>,
+    /// Bytes that can be read.
+    pub bytes: u64,
+}
+
 /// A file that is being received.
 #[derive(Debug)]
 pub struct Part {
@@ -81,9 +90,14 @@ struct Written {
 impl Part {
     /// Starts a temporary file.
     pub fn open(files: &Files) -> Self {
+        Self::watched(files, None)
+    }
+
+    /// Starts a temporary file that others read while it comes.
+    pub fn watched(files: &Files, seen: Option<watch::Sender<Seen>>) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let files = files.clone();
-        Self { sender, gathered: Vec::new(), task: tokio::task::spawn_blocking(move || write(&files, receiver)) }
+        Self { sender, gathered: Vec::new(), task: tokio::task::spawn_blocking(move || write(&files, receiver, seen.as_ref())) }
     }
 
     /// Hands over the next bytes; waits while the disk is behind. Errors show at the end.
@@ -132,7 +146,7 @@ impl Part {
     }
 }
 
-fn write(files: &Files, mut chunks: mpsc::Receiver<Vec<u8>>) -> Result<Written, PartError> {
+fn write(files: &Files, mut chunks: mpsc::Receiver<Vec<u8>>, seen: Option<&watch::Sender<Seen>>) -> Result<Written, PartError> {
     let mut place = Writing::begin(files)?;
     let (mut hasher, mut completeness) = (Hasher::new(), Completeness::new());
     while let Some(chunk) = chunks.blocking_recv() {
@@ -142,6 +156,9 @@ fn write(files: &Files, mut chunks: mpsc::Receiver<Vec<u8>>) -> Result<Written, 
         place.append(files, &chunk, completeness.len())?;
         hasher.update(&chunk);
         completeness.feed(&chunk);
+        if let (Some(seen), Some((_, blob))) = (seen, &place.file) {
+            seen.send_replace(Seen { blob: Some(blob.clone()), bytes: completeness.len() });
+        }
     }
     let rescue = place.rescue.take().map(Arc::new);
     Ok(Written { blob: place.into_blob(completeness.len()), sha256: Sha256(hasher.finalize().into()), completeness, rescue })

@@ -20,6 +20,9 @@ pub struct Secrets {
     /// API keys of upstreams, by their id in the database.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub upstream_keys: BTreeMap<i64, Secret>,
+    /// The secret access key of the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r2_secret_access_key: Option<Secret>,
     /// Opens the set-up of the admin account, once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup_ticket: Option<Secret>,
@@ -80,7 +83,8 @@ impl SecretsFile {
             return Ok(secrets);
         }
         let gateway_key = new_gateway_key().map_err(|e| self.io(io::Error::other(e)))?;
-        let secrets = Secrets { gateway_key, upstream_keys: BTreeMap::new(), setup_ticket: None, other: BTreeMap::new() };
+        let secrets =
+            Secrets { gateway_key, upstream_keys: BTreeMap::new(), r2_secret_access_key: None, setup_ticket: None, other: BTreeMap::new() };
         self.write(&secrets)?;
         Ok(secrets)
     }

@@ -1,6 +1,6 @@
 //! The gallery: pages, details, deletion.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use axum::{
     Json,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     http::App,
-    library::Deleted,
+    library::{Deleted, Removed},
     model::{ImageId, Sha256, Source},
     store::{Cursor, GalleryFilter, Sort, gallery},
 };
@@ -198,7 +198,11 @@ pub async fn list(State(app): State<App>, Query(wanted): Query<Wanted>) -> Resul
             Ok((rows, next, gallery::count(c, &filter)?))
         })
         .await?;
-    Ok(Json(ImagePage { items: rows.into_iter().map(Image::from).collect(), next: next.as_ref().map(write_cursor), total }))
+    Ok(Json(ImagePage {
+        items: rows.into_iter().map(|listed| Image::shown(listed, &app)).collect(),
+        next: next.as_ref().map(write_cursor),
+        total,
+    }))
 }
 
 fn parse(id: &str) -> Result<ImageId, AdminError> {
@@ -215,12 +219,12 @@ pub async fn one(State(app): State<App>, client: crate::relay::Client, Path(id):
     let alt = details.listed.prompt.as_deref().unwrap_or("image").chars().take(60).collect::<String>();
     let alt: String = alt.chars().filter(|c| !matches!(c, '[' | ']' | '"' | '<' | '>' | '&' | '\n' | '\r')).collect();
     let parent = |(id, known): (ImageId, Option<crate::store::Listed>)| match known {
-        Some(listed) => Parent::Known(Box::new(listed.into())),
+        Some(listed) => Parent::Known(Box::new(Image::shown(listed, &app))),
         None => Parent::Missing { id: id.to_string(), missing: true },
     };
     Ok(Json(ImageDetails {
         sha256: details.listed.blob.sha256.to_string(),
-        image: details.listed.into(),
+        image: Image::shown(details.listed, &app),
         revised_prompt: details.revised_prompt,
         upstream: details.upstream,
         upstream_model: details.upstream_model,
@@ -228,7 +232,7 @@ pub async fn one(State(app): State<App>, client: crate::relay::Client, Path(id):
         duration_ms: details.duration_ms,
         links: Links { markdown: format!("![{alt}]({url})"), html: format!("<img src=\"{url}\" alt=\"{alt}\">"), url },
         made_from: details.made_from.into_iter().map(parent).collect(),
-        became: details.became.into_iter().map(Image::from).collect(),
+        became: details.became.into_iter().map(|listed| Image::shown(listed, &app)).collect(),
     }))
 }
 
@@ -238,22 +242,35 @@ pub async fn delete(State(app): State<App>, _: HeaderMap, Body(body): Body<Delet
     if body.ids.is_empty() || body.ids.len() > DELETE_MAX {
         return Err(AdminError::field("invalid_request", "ids", format!("must be 1 to {DELETE_MAX}")));
     }
-    let item = |id: &str, code: Option<&'static str>| DeletedItem { id: id.to_owned(), ok: code.is_none(), code };
-    let all = |code| Ok(Json(DeletedItems { items: body.ids.iter().map(|id| item(id, Some(code))).collect() }));
-    match body.what.as_str() {
-        "all" => {}
-        // Without a copy elsewhere the bytes on disk are all there is.
-        "local" if body.last_copies => {}
-        "local" => return all("last_copy"),
-        "cloud" => return all("no_copy"),
-        _ => return Err(AdminError::field("invalid_request", "what", "is none of local, cloud, all")),
+    if !["local", "cloud", "all"].contains(&body.what.as_str()) {
+        return Err(AdminError::field("invalid_request", "what", "is none of local, cloud, all"));
     }
     let mut seen = HashSet::new();
     let ids: Vec<ImageId> = body.ids.iter().filter_map(|id| id.parse().ok()).filter(|id: &ImageId| seen.insert(*id)).collect();
-    let results = app.library.delete(&ids).await?;
-    let gone: HashSet<String> = results.iter().filter(|(_, what)| *what == Deleted::Gone).map(|(id, _)| id.to_string()).collect();
-    let code = |id: &str| if gone.contains(&id.to_ascii_lowercase()) { None } else { Some("not_found") };
-    Ok(Json(DeletedItems { items: body.ids.iter().map(|id| item(id, code(id))).collect() }))
+    let mut results: HashMap<ImageId, Option<&'static str>> = HashMap::new();
+    if body.what == "all" {
+        let deleted = app.library.delete(&ids).await?;
+        results.extend(deleted.into_iter().map(|(id, what)| (id, (what != Deleted::Gone).then_some("not_found"))));
+    } else {
+        for id in ids {
+            let removed = match body.what.as_str() {
+                "local" => app.library.remove_local(id, body.last_copies).await?,
+                _ => app.library.remove_cloud(id, body.last_copies).await?,
+            };
+            let code = match removed {
+                Removed::Gone => None,
+                Removed::Unknown => Some("not_found"),
+                Removed::LastCopy => Some("last_copy"),
+                Removed::NoCopy => Some("no_copy"),
+            };
+            results.insert(id, code);
+        }
+    }
+    let item = |id: &String| {
+        let code = id.parse().ok().and_then(|id: ImageId| results.get(&id).copied()).unwrap_or(Some("not_found"));
+        DeletedItem { id: id.clone(), ok: code.is_none(), code }
+    };
+    Ok(Json(DeletedItems { items: body.ids.iter().map(item).collect() }))
 }
 
 /// Model names that occur in the library.

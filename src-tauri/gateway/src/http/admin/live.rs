@@ -1,32 +1,22 @@
-//! What was logged, what was answered, and everything as it happens.
+//! What was logged and what was answered.
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
     extract::State,
     http::{StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{Event as Frame, KeepAlive, Sse},
-    },
+    response::{IntoResponse, Response},
 };
-use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tokio::sync::broadcast::error::RecvError;
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    error::{AdminError, Query},
-    model::Image,
-    overview, upstreams,
-};
+use super::error::{AdminError, Query};
 use crate::{
     http::App,
-    model::Event,
     store::{
-        StoredActivity, gallery, image_figures, list_activity,
+        StoredActivity, list_activity,
         log_lines::{self, LogFilter, LogLine},
     },
 };
@@ -42,12 +32,6 @@ const EXPORT_MAX: u32 = 20_000;
 
 /// Longest search, in bytes.
 const SEARCH_MAX: usize = 200;
-
-/// How long a browser waits before it comes back.
-const RETRY: Duration = Duration::from_secs(2);
-
-/// A comment is sent after so long a silence.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A line of the log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -221,92 +205,4 @@ pub async fn activity(State(app): State<App>, Query(wanted): Query<WantedActivit
     let items: Vec<Activity> = rows.into_iter().map(Activity::from).collect();
     let next = items.last().map(|item| item.seq).filter(|_| items.len() == limit as usize);
     Ok(Json(ActivityPage { items, next }))
-}
-
-/// Everything as it happens: a `snapshot` first, then `running`, `image`, `images_deleted`, `log`, `activity`,
-/// `upstreams`, `settings` and `stats`.
-#[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
-pub async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
-    let listener = app.events.listen();
-    let stop = app.stopping.clone();
-    let state = (app, listener, Vec::<Frame>::new(), true);
-    let frames = stream::unfold(state, move |(app, mut listener, mut ready, mut fresh)| {
-        let stop = stop.clone();
-        async move {
-            loop {
-                if let Some(frame) = (!ready.is_empty()).then(|| ready.remove(0)) {
-                    return Some((Ok(frame), (app, listener, ready, fresh)));
-                }
-                if std::mem::take(&mut fresh) {
-                    ready.push(snapshot(&app).await);
-                    continue;
-                }
-                match stop.run_until_cancelled(listener.recv()).await? {
-                    Ok(event) => ready = told(&app, event).await,
-                    // Too slow for all of it: begin anew.
-                    Err(RecvError::Lagged(_)) => fresh = true,
-                    Err(RecvError::Closed) => return None,
-                }
-            }
-        }
-    });
-    Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-}
-
-fn frame(name: &str, body: &impl Serialize) -> Frame {
-    Frame::default().event(name).json_data(body).unwrap_or_else(|_| Frame::default().comment("not told"))
-}
-
-async fn figures(app: &App) -> Value {
-    match app.library.db().read(image_figures).await {
-        Ok(figures) => json!({
-            "images": {"total": figures.total, "local": figures.local, "missing": figures.total - figures.local},
-            "bytes": figures.bytes,
-            "uploads": null,
-        }),
-        Err(_) => Value::Null,
-    }
-}
-
-async fn snapshot(app: &App) -> Frame {
-    let body = json!({"stats": figures(app).await, "running": overview::running(app), "jobs": []});
-    frame("snapshot", &body).retry(RETRY)
-}
-
-async fn told(app: &App, event: Event) -> Vec<Frame> {
-    match event {
-        Event::Running => vec![frame("running", &overview::running(app))],
-        Event::Saved(id) => {
-            let found = app.library.db().read(move |c| gallery::one(c, id)).await.ok().flatten();
-            let image = found.map(|listed| frame("image", &Image::from(listed)));
-            image.into_iter().chain([frame("stats", &figures(app).await)]).collect()
-        }
-        Event::Thumbnail | Event::Jobs => Vec::new(),
-        Event::Deleted(ids) => {
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            vec![frame("images_deleted", &json!({"ids": ids})), frame("stats", &figures(app).await)]
-        }
-        Event::Activity(record) => {
-            let images: Vec<String> = record.images.iter().map(ToString::to_string).collect();
-            let body = json!({
-                "seq": null, "at": record.at, "endpoint": record.endpoint, "kind": record.kind.word(), "streamed": record.streamed,
-                "model": record.model, "upstream": record.upstream, "prompt": record.prompt, "outcome": record.outcome,
-                "message": record.message, "images": images, "calls": record.calls, "first_byte_ms": record.first_byte_ms,
-                "duration_ms": record.duration_ms, "notes": serde_json::from_str::<Value>(&record.notes).unwrap_or_default(),
-            });
-            vec![frame("activity", &body)]
-        }
-        Event::Logged(first, last) => {
-            let filter =
-                LogFilter { before: Some(last + 1), limit: (last - first + 1).clamp(1, i64::from(PAGE)) as u32, ..LogFilter::default() };
-            let mut lines = app.library.db().read(move |c| log_lines::list(c, &filter)).await.unwrap_or_default();
-            lines.reverse();
-            lines.into_iter().map(|line| frame("log", &Line::from(line))).collect()
-        }
-        Event::Settings => vec![frame("settings", &json!({}))],
-        Event::Upstreams => match upstreams::all(app).await {
-            Ok(items) => vec![frame("upstreams", &json!({ "items": items }))],
-            Err(_) => Vec::new(),
-        },
-    }
 }

@@ -3,7 +3,9 @@
 
 #![allow(unused_qualifications, reason = "utoipa's macros write them")]
 
+mod cache;
 mod error;
+mod events;
 mod guard;
 mod images;
 mod live;
@@ -60,10 +62,15 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(images::one))
         .routes(routes!(images::delete))
         .routes(routes!(images::models))
+        .routes(routes!(cache::cache))
+        .routes(routes!(cache::clock))
+        .routes(routes!(cache::jobs, cache::start))
+        .routes(routes!(cache::cancel))
+        .routes(routes!(cache::test))
         .routes(routes!(live::logs, live::clear_logs))
         .routes(routes!(live::export_logs))
         .routes(routes!(live::activity))
-        .routes(routes!(live::events))
+        .routes(routes!(events::events))
 }
 
 /// The OpenAPI document.

@@ -3,7 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{model::Thumbnail, store::Listed};
+use crate::{
+    http::App,
+    model::Thumbnail,
+    store::{Listed, copies::CopyState},
+};
 
 /// An image as lists show it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -30,14 +34,22 @@ pub struct Image {
     pub accessed_at: i64,
     /// Whether the bytes are on disk.
     pub local: bool,
-    /// `none`: there is no copy in a bucket.
+    /// The copy in the bucket: `none`, `pending`, `failed` (tried again) or `stored`.
     pub cloud: &'static str,
     /// `made`, `pending` or `failed`.
     pub thumbnail: &'static str,
 }
 
-impl From<Listed> for Image {
-    fn from(listed: Listed) -> Self {
+impl Image {
+    /// As lists show it. Without a bucket nothing waits for one.
+    pub fn shown(listed: Listed, app: &App) -> Self {
+        let cloud = match listed.copy {
+            _ if app.library.remote().bucket().is_none() => "none",
+            CopyState::Stored => "stored",
+            CopyState::Pending { failed: true } => "failed",
+            CopyState::Pending { failed: false } => "pending",
+            CopyState::Excluded => "none",
+        };
         Self {
             id: listed.id.to_string(),
             width: listed.blob.size.map(|size| size.width),
@@ -50,7 +62,7 @@ impl From<Listed> for Image {
             created_at: listed.created_at,
             accessed_at: listed.accessed_at,
             local: listed.local,
-            cloud: "none",
+            cloud,
             thumbnail: match listed.blob.thumbnail {
                 Thumbnail::Made => "made",
                 Thumbnail::Pending => "pending",

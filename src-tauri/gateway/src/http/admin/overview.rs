@@ -27,7 +27,7 @@ use crate::{
     http::{App, error::ApiError},
     model::{self, ImageId, now},
     relay::{Client, Reply},
-    store::{GalleryFilter, days, gallery, image_figures},
+    store::{self, GalleryFilter, days, gallery, image_figures},
     upstream::probe,
 };
 
@@ -56,8 +56,10 @@ pub struct ImageFigures {
 /// Space.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Disk {
-    free: u64,
-    total: u64,
+    /// Bytes.
+    pub free: u64,
+    /// Bytes.
+    pub total: u64,
 }
 
 /// Copies in a bucket.
@@ -191,25 +193,27 @@ pub fn running(app: &App) -> Vec<Running> {
 #[utoipa::path(get, path = "/stats", responses((status = 200, body = Stats)))]
 pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, AdminError> {
     let since = now() - DAYS * 24 * 3600 * 1000;
-    let (figures, days, latest, first_request_at) = app
+    let (figures, days, latest, first_request_at, copied) = app
         .library
         .db()
         .read(move |c| {
             let (latest, _) = gallery::page(c, &GalleryFilter::default(), None, LATEST)?;
-            Ok((image_figures(c)?, days(c, since)?, latest, crate::store::first_activity(c)?))
+            let copied = store::copies::copy_figures(c, false)?;
+            Ok((image_figures(c)?, days(c, since)?, latest, crate::store::first_activity(c)?, copied))
         })
         .await?;
+    let uploads = app.library.remote().bucket().map(|_| Uploads { pending: copied.pending, stored: copied.stored, failed: copied.failed });
     let disk = app.library.files().space().map(|(free, total)| Disk { free, total });
     let upstream = upstreams::all(&app).await?.into_iter().find(Upstream::is_preferred);
     let upstream = upstream.ok_or_else(|| AdminError::not_found("upstream"))?;
     Ok(Json(Stats {
-        images: ImageFigures { total: figures.total, local: figures.local, missing: figures.total - figures.local },
+        images: ImageFigures { total: figures.total, local: figures.local, missing: figures.missing },
         bytes: figures.bytes,
         disk,
-        uploads: None,
+        uploads,
         days: days.into_iter().map(|day| DayFigures { day: day.day, ok: day.ok, failed: day.failed, mean_ms: day.mean_ms }).collect(),
         running: running(&app),
-        latest: latest.into_iter().map(Image::from).collect(),
+        latest: latest.into_iter().map(|listed| Image::shown(listed, &app)).collect(),
         upstream,
         first_request_at,
     }))
@@ -248,7 +252,7 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
     let Some(image) = image else {
         return Err(AdminError::new(StatusCode::BAD_GATEWAY, "bad_upstream_answer", "the picture was not stored; the log has the reason"));
     };
-    Ok(Json(Drawn { image: image.into(), link, ms: began.elapsed().as_millis() as u64 }).into_response())
+    Ok(Json(Drawn { image: Image::shown(image, &app), link, ms: began.elapsed().as_millis() as u64 }).into_response())
 }
 
 /// The address of this computer in its network. Nothing is sent.
@@ -344,7 +348,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Respo
     let mut gauge =
         |name: &str, help: &str, value: String| text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
     gauge("picgate_images", "Images in the library.", figures.total.to_string());
-    gauge("picgate_images_missing", "Images whose bytes should be on disk and are not.", (figures.total - figures.local).to_string());
+    gauge("picgate_images_missing", "Images whose bytes should be on disk and are not.", figures.missing.to_string());
     gauge("picgate_image_bytes", "Bytes of all image files.", figures.bytes.to_string());
     gauge("picgate_running", "Requests that are being answered.", app.relay.running().to_string());
     gauge("picgate_joined", "Requests since the start that joined another one instead of being paid for.", app.relay.joined().to_string());

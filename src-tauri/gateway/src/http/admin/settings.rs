@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::error::{AdminError, Body};
 use crate::{
     http::App,
-    model::{Event, SETTINGS, Secret, Setting, Shape as Takes, now},
-    settings::Settings,
+    model::{BUCKET_SECRET, Event, SETTINGS, Secret, Setting, Shape as Takes, now},
+    settings::{Keys, Settings},
     store::{load_settings, save_settings},
 };
 
@@ -34,6 +34,8 @@ pub enum Shape {
     Aliases,
     /// Host names, one a line.
     Hosts,
+    /// A key: never shown, only replaced.
+    Secret { max: usize },
 }
 
 /// One setting.
@@ -49,6 +51,8 @@ pub struct SettingItem {
     section: &'static str,
     /// The variable that fixes it.
     locked_by: Option<String>,
+    /// Whether there is one, for a key; else whether it differs from the default.
+    is_set: bool,
 }
 
 /// All of them.
@@ -88,6 +92,7 @@ fn shape(setting: &Setting) -> Shape {
         Takes::BaseUrl => Shape::BaseUrl,
         Takes::Aliases => Shape::Aliases,
         Takes::Hosts => Shape::Hosts,
+        Takes::Secret(max) => Shape::Secret { max },
     }
 }
 
@@ -97,16 +102,36 @@ fn section(key: &str) -> &'static str {
         "progress_style" | "intent_words" | "task_model" | "quota_window" => "conversation",
         "history_images" | "history_mb" | "keep_uploads" => "history",
         "fetch_external_images" | "allowed_hosts" => "security",
+        "cache_ttl_hours" | "cache_cap_mb" | "evict_last_copy" | "retention_days" | "delete_cloud_with_metadata" => "cache",
+        key if key.starts_with("r2_") || key.starts_with("s3_") || key.starts_with("bucket_") => "bucket",
         _ => "appearance",
     }
 }
 
+fn is_fixed(app: &App, setting: &Setting) -> bool {
+    app.config.fixed.contains_key(setting.key) || setting.key == BUCKET_SECRET && app.config.bucket_secret.is_some()
+}
+
 async fn items(app: &App) -> Result<Json<SettingItems>, AdminError> {
     let table = app.library.db().read(load_settings).await?;
+    let has_secret = app.config.bucket_secret.is_some() || app.secrets.secrets().r2_secret_access_key.is_some();
     let item = |setting: &'static Setting| {
+        if setting.key == BUCKET_SECRET {
+            return SettingItem {
+                key: setting.key,
+                value: String::new(),
+                default: setting.default,
+                shape: shape(setting),
+                section: section(setting.key),
+                locked_by: app.config.bucket_secret.as_ref().map(|_| setting.variable()),
+                is_set: has_secret,
+            };
+        }
         let fixed = app.config.fixed.get(setting.key);
         let stored = table.get(setting.key).and_then(|value| setting.check(value).ok());
+        let is_set = fixed.is_some() || stored.as_ref().is_some_and(|stored| stored != setting.default);
         SettingItem {
+            is_set,
             key: setting.key,
             value: fixed.cloned().or(stored).unwrap_or_else(|| setting.default.to_owned()),
             default: setting.default,
@@ -131,7 +156,7 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     for (key, value) in body.values {
         let checked = match Setting::find(&key) {
             None => Err("there is no such setting".to_owned()),
-            Some(setting) if app.config.fixed.contains_key(setting.key) => Err(format!("is fixed by {}", setting.variable())),
+            Some(setting) if is_fixed(&app, setting) => Err(format!("is fixed by {}", setting.variable())),
             Some(setting) => value.map(|value| setting.check(&value)).transpose(),
         };
         match checked {
@@ -149,11 +174,18 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     let keys: Vec<String> = values.keys().cloned().collect();
     // One after the other: the snapshot must be that of the last change.
     let _changing = app.changing.lock().await;
+    if let Some(secret) = values.remove(BUCKET_SECRET) {
+        let secret = secret.filter(|secret| !secret.is_empty()).map(Secret::new);
+        app.secrets.change(move |secrets| secrets.r2_secret_access_key = secret).await?;
+    }
     let db = app.library.db();
     db.write(move |t| save_settings(t, &values, now())).await?;
     let table = db.read(load_settings).await?;
-    let key = app.settings.snapshot().gateway_key.clone();
-    app.settings.replace(Settings::resolve(&app.config, &table, key));
+    let secrets = app.secrets.secrets();
+    let present = Keys { gateway: secrets.gateway_key, bucket: secrets.r2_secret_access_key };
+    app.settings.replace(Settings::resolve(&app.config, &table, present));
+    let present = app.settings.snapshot();
+    app.library.use_bucket(present.bucket.clone(), present.copies_first).await?;
     tracing::info!(keys = keys.join(","), "settings were changed");
     app.events.tell(Event::Settings);
     items(&app).await

@@ -1,0 +1,10 @@
+//! A bucket that speaks S3: Cloudflare R2 first, any other as well. One call, one answer: no retries, no queue, and no
+//! idea of what an image is; those are the library's.
+
+mod bucket;
+mod check;
+mod error;
+
+pub use bucket::{Bucket, Downloading, Found, Listed, Upload};
+pub use check::{CheckStep, check};
+pub use error::{BucketError, Fault};

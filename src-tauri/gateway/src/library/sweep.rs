@@ -1,0 +1,163 @@
+//! What goes from disk, and what is forgotten: because it was not used for long, because there is too much, because it is
+//! old, or because a person says so. Each question is asked again in the transaction that acts.
+
+use super::{Library, LibraryError};
+use crate::{
+    model::{Event, ImageId, Millis, Sha256, now},
+    store::{
+        copies::{self, CopyState},
+        gallery,
+        sweep::{self, Candidate},
+    },
+};
+
+/// Images that are forgotten in one transaction.
+const FORGOTTEN_TOGETHER: usize = 100;
+
+/// What became of one image whose copy here or there was to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone.
+    Gone,
+    /// There is no such image.
+    Unknown,
+    /// It is the only copy.
+    LastCopy,
+    /// There was no copy there.
+    NoCopy,
+}
+
+impl Library {
+    /// Removes one file whose copies in the bucket are confirmed, and that nobody holds or has looked at since
+    /// `unused_since`; `false` if it stays.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn evict(&self, sha256: Sha256, unused_since: Option<Millis>) -> Result<bool, LibraryError> {
+        if !self.remote.works() {
+            return Ok(false);
+        }
+        let _alone = self.keeping.write().await;
+        // First the row, so that a crash in between leaves a file without need, which the next start finds again, and
+        // not a row without file.
+        if !self.db.write(move |t| sweep::evict(t, sha256, unused_since, now())).await? {
+            return Ok(false);
+        }
+        let files = self.files.clone();
+        let removed = tokio::task::spawn_blocking(move || files.evict(sha256)).await;
+        let removed = removed.map_err(|e| LibraryError::Disk(std::io::Error::other(e)))?;
+        if !matches!(removed, Ok(true)) {
+            self.db.write(move |t| crate::store::mark_present(t, sha256)).await?;
+        }
+        Ok(removed?)
+    }
+
+    /// Forgets images that were saved before `cutoff` and whose copies are confirmed: their links go on through the
+    /// bucket, unless `objects_too`. How many of the `FORGOTTEN_TOGETHER` oldest; 0 when there are no more.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn forget_some(&self, cutoff: Millis, objects_too: bool) -> Result<usize, LibraryError> {
+        if !self.remote.works() {
+            return Ok(0);
+        }
+        let _alone = self.keeping.write().await;
+        let forgotten = self
+            .db
+            .write(move |t| {
+                let mut forgotten: Vec<(ImageId, Option<Sha256>)> = Vec::new();
+                for id in sweep::forgettable(t, cutoff, FORGOTTEN_TOGETHER)? {
+                    if objects_too {
+                        copies::bury(t, id, now())?;
+                    }
+                    if let Some(bytes) = sweep::forget(t, id, cutoff)? {
+                        forgotten.push((id, bytes));
+                    }
+                }
+                Ok(forgotten)
+            })
+            .await?;
+        let ids: Vec<ImageId> = forgotten.iter().map(|(id, _)| *id).collect();
+        for (id, bytes) in &forgotten {
+            self.known.remove(id);
+            if let Some(sha256) = bytes {
+                self.remove_bytes(*sha256).await?;
+            }
+        }
+        if !ids.is_empty() {
+            tracing::info!(count = ids.len(), objects_too, "old images were forgotten");
+            self.remote.wake();
+            self.events.tell(Event::Deleted(ids.clone()));
+        }
+        Ok(ids.len())
+    }
+
+    /// Removes the bytes of an image from disk. Without a confirmed copy the image goes altogether, and only with
+    /// `last_copies`.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn remove_local(&self, id: ImageId, last_copies: bool) -> Result<Removed, LibraryError> {
+        let found = self.db.read(move |c| Ok((gallery::one(c, id)?, copies::copy_of(c, id)?))).await?;
+        let (Some(listed), Some((copy, _))) = found else { return Ok(Removed::Unknown) };
+        if !listed.local {
+            return Ok(Removed::NoCopy);
+        }
+        let safe = copy == CopyState::Stored && self.remote.bucket().is_some();
+        if !safe && !last_copies {
+            return Ok(Removed::LastCopy);
+        }
+        if !safe {
+            self.delete(&[id]).await?;
+            return Ok(Removed::Gone);
+        }
+        if self.evict(listed.blob.sha256, None).await? {
+            self.events.tell(Event::Copied(id));
+            return Ok(Removed::Gone);
+        }
+        // Another image with the same bytes has no copy yet, somebody reads it just now, or the bucket is away.
+        Ok(Removed::LastCopy)
+    }
+
+    /// Removes the copy of an image from the bucket. Without bytes on disk the image goes altogether, and only with
+    /// `last_copies`.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn remove_cloud(&self, id: ImageId, last_copies: bool) -> Result<Removed, LibraryError> {
+        let found = self.db.read(move |c| Ok((gallery::one(c, id)?, copies::copy_of(c, id)?))).await?;
+        let (Some(listed), Some((copy, _))) = found else { return Ok(Removed::Unknown) };
+        if copy == CopyState::Excluded || self.remote.bucket().is_none() {
+            return Ok(Removed::NoCopy);
+        }
+        if !listed.local {
+            if !last_copies {
+                return Ok(Removed::LastCopy);
+            }
+            self.delete(&[id]).await?;
+            return Ok(Removed::Gone);
+        }
+        self.db.write(move |t| copies::exclude(t, id, now())).await?;
+        self.remote.wake();
+        self.events.tell(Event::Copied(id));
+        Ok(Removed::Gone)
+    }
+
+    /// Deletes all images of a blob: the cap says so, and the user has chosen that it may.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn drop_last_copy(&self, candidate: Candidate) -> Result<bool, LibraryError> {
+        let ids = self.db.read(move |c| sweep::images_of(c, candidate.sha256)).await?;
+        Ok(!self.delete(&ids).await?.is_empty())
+    }
+
+    /// Removes a file that came back from the bucket for an image that was deleted meanwhile.
+    pub(super) async fn remove_orphan(&self, sha256: Sha256) -> Result<(), LibraryError> {
+        let _alone = self.keeping.write().await;
+        if self.db.read(move |c| sweep::images_of(c, sha256)).await?.is_empty() {
+            self.remove_bytes(sha256).await?;
+        }
+        Ok(())
+    }
+}

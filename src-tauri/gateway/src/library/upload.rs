@@ -1,0 +1,265 @@
+//! Copies to the bucket, one image at a time: put, confirmed, noted; and objects of deleted images removed. When and how
+//! many at once is for the background.
+
+use std::{collections::HashMap, io::Read, path::PathBuf, time::Duration};
+
+use super::Library;
+use crate::{
+    cloud::{Bucket, BucketError, Fault, Upload},
+    model::{BucketConfig, Event, ImageId, Millis, now},
+    store::{
+        Blob, DbError, Files,
+        copies::{self, Due, Tombstone},
+    },
+};
+
+/// The first wait after a failure of one object; it doubles.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest wait.
+const RETRY_LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// How long a client waits for the copy of an image when copies come first.
+const THROUGH_MAX: Duration = Duration::from_secs(60);
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Confirmed and noted.
+    Stored,
+    /// Tried again later.
+    Later,
+    /// There is no such image any more, or it needs no copy.
+    Void,
+}
+
+/// When to try again, with full jitter.
+fn retry_at(attempts: u32) -> Millis {
+    let longest = RETRY_FIRST.saturating_mul(1 << attempts.min(16)).min(RETRY_LONGEST);
+    now() + (longest.as_millis() as f64 * random_part()) as Millis + 1
+}
+
+/// From 0 to 1.
+fn random_part() -> f64 {
+    let mut bytes = [0; 4];
+    // Without random numbers nothing worse happens than that retries come together.
+    let _ = getrandom::fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+impl Library {
+    /// Uses this bucket from now on, or none.
+    ///
+    /// # Errors
+    /// [`DbError`]; the bucket of before is used on.
+    pub async fn use_bucket(&self, config: Option<BucketConfig>, through: bool) -> Result<(), DbError> {
+        if let Some(place) = config.as_ref().map(BucketConfig::place) {
+            let moved = self.db.write(move |t| copies::move_to(t, &place, now())).await?;
+            if moved {
+                tracing::warn!("another bucket is used from now on; every image is copied to it or confirmed there");
+            }
+        }
+        self.remote.set(config, through);
+        Ok(())
+    }
+
+    /// Puts the copy of one image and confirms it.
+    pub async fn upload(&self, bucket: &Bucket, due: Due) -> Attempt {
+        let key = due.key.clone().unwrap_or_else(|| bucket.config().key(due.id));
+        let Some(_putting) = self.remote.putting(&key) else {
+            let busy = BucketError::new(Fault::Exists, "the object is being removed or put just now");
+            return self.note_failed(&due, &busy).await.unwrap_or(Attempt::Later);
+        };
+        let result = self.copy(bucket, &due, &key).await;
+        let noted = match result {
+            Ok(()) => self.note_stored(bucket, &due, key).await,
+            Err(error) => self.note_failed(&due, &error).await,
+        };
+        noted.unwrap_or_else(|error| {
+            // The lease stands until the next start; nothing is lost.
+            tracing::error!(%error, image = %due.id, "it cannot be noted how the copy of an image stands");
+            Attempt::Later
+        })
+    }
+
+    async fn copy(&self, bucket: &Bucket, due: &Due, key: &str) -> Result<(), BucketError> {
+        let blob = self.files.blob(due.blob.sha256, due.blob.bytes);
+        let Some(path) = blob.path().filter(|path| path.exists()) else {
+            // It is not here: perhaps the bucket has it, as after a move from another one.
+            return match bucket.verify_by_reading(key, due.blob.bytes, due.blob.sha256).await {
+                Err(error) if error.fault == Fault::NoObject => Err(BucketError::new(Fault::NoObject, "neither on disk nor in the bucket")),
+                result => result,
+            };
+        };
+        let (sha256, file) = (due.blob.sha256, path.clone());
+        let hashed = tokio::task::spawn_blocking(move || digests(&file)).await.map_err(|e| BucketError::new(Fault::Disk, e.to_string()))?;
+        let (found, md5) = hashed?;
+        if found != sha256 {
+            return Err(BucketError::new(Fault::Disk, "the file on disk holds other bytes than were saved"));
+        }
+        let upload = Upload { path, bytes: due.blob.bytes, md5, media_type: due.blob.media_type, metadata: metadata(due) };
+        match bucket.put(key, &upload, true).await {
+            Ok(()) => {}
+            // Perhaps by ourselves, before a crash.
+            Err(error) if error.fault == Fault::Exists => match bucket.verify(key, upload.bytes, &md5, sha256).await {
+                Err(error) if matches!(error.fault, Fault::WrongBytes | Fault::NoObject) => bucket.put(key, &upload, false).await?,
+                result => return result,
+            },
+            Err(error) => return Err(error),
+        }
+        bucket.verify(key, upload.bytes, &md5, sha256).await
+    }
+
+    async fn note_stored(&self, bucket: &Bucket, due: &Due, key: String) -> Result<Attempt, DbError> {
+        let (seq, id, run, place) = (due.seq, due.id, self.remote.run().to_owned(), bucket.config().place());
+        let grave = Tombstone { id, bucket: place, key, attempts: 0 };
+        let noted = self.db.write(move |t| {
+            let noted = copies::stored(t, seq, id, &run, now())?;
+            // Deleted, or not wanted there, while it was on its way: deletion wins.
+            if !noted && copies::copy_of(t, id)?.is_none_or(|(state, _)| state == copies::CopyState::Excluded) {
+                copies::bury_object(t, &grave, now())?;
+            }
+            Ok(noted)
+        });
+        let noted = noted.await?;
+        self.remote.worked();
+        self.events.tell(Event::Copied(due.id));
+        if noted {
+            tracing::info!(image = %due.id, bytes = due.blob.bytes, "copied to the bucket");
+            return Ok(Attempt::Stored);
+        }
+        self.remote.wake();
+        Ok(Attempt::Void)
+    }
+
+    async fn note_failed(&self, due: &Due, error: &BucketError) -> Result<Attempt, DbError> {
+        let pauses = self.remote.failed(error);
+        let counts = !pauses && !error.fault.concerns_all();
+        if counts {
+            tracing::warn!(image = %due.id, code = error.fault.code(), error = error.words, attempts = due.attempts + 1, "an image could not be copied to the bucket");
+        }
+        let due_at = if counts { retry_at(due.attempts) } else { now() };
+        let (seq, code, words) = (due.seq, error.fault.code(), error.words.clone());
+        self.db.write(move |t| copies::failed(t, seq, due_at, code, &words, counts)).await?;
+        self.events.tell(Event::Copied(due.id));
+        Ok(Attempt::Later)
+    }
+
+    /// Puts the copy of an image that was just saved, if copies come before links. A failure is no reason to keep a paid
+    /// picture back: it is told, and the copy follows.
+    pub(super) async fn copy_first(&self, id: ImageId) {
+        let Some(bucket) = self.remote.bucket().filter(|_| self.remote.is_through()) else { return };
+        let run = self.remote.run().to_owned();
+        let Ok(Some(due)) = self.db.write(move |t| copies::claim_one(t, &run, id)).await else { return };
+        let library = self.clone();
+        // Goes on when the client has waited long enough.
+        let copying = tokio::spawn(async move { library.upload(&bucket, due).await });
+        match tokio::time::timeout(THROUGH_MAX, copying).await {
+            Ok(Ok(Attempt::Stored)) => {}
+            _ => tracing::warn!(image = %id, "the link of an image is given out before its copy is in the bucket"),
+        }
+    }
+
+    /// Finds out whether the bucket can be used, by asking for an object that is not there: only its absence tells bucket
+    /// and keys to be right.
+    pub async fn knock(&self, bucket: &Bucket) -> Attempt {
+        let key = format!("{}picgate-knock", bucket.config().prefix);
+        match bucket.get(&key).await {
+            Err(error) if error.fault != Fault::NoObject => {
+                self.remote.refused(&error);
+                Attempt::Later
+            }
+            _ => {
+                self.remote.worked();
+                Attempt::Stored
+            }
+        }
+    }
+
+    /// Removes the object of an image that was deleted.
+    pub async fn bury(&self, bucket: &Bucket, grave: Tombstone) -> Attempt {
+        // What is being put is removed when that has ended.
+        let Some(_putting) = self.remote.putting(&grave.key) else { return Attempt::Later };
+        let result = bucket.delete(&grave.key).await;
+        let (id, attempts) = (grave.id, grave.attempts);
+        let (noted, attempt) = match result {
+            Ok(()) => {
+                self.remote.worked();
+                (self.db.write(move |t| copies::grave_done(t, &grave)).await, Attempt::Stored)
+            }
+            Err(error) => {
+                let pauses = self.remote.failed(&error);
+                if !pauses {
+                    tracing::warn!(image = %id, code = error.fault.code(), error = error.words, "a deleted image is still in the bucket");
+                }
+                let due_at = if pauses { now() } else { retry_at(attempts) };
+                (self.db.write(move |t| copies::grave_failed(t, &grave, due_at, &error.words)).await, Attempt::Later)
+            }
+        };
+        if let Err(error) = noted {
+            tracing::error!(%error, image = %id, "it cannot be noted whether an object was removed");
+        }
+        attempt
+    }
+}
+
+/// Enough to make a row again, and no more: whoever has the link of an object sees this.
+fn metadata(due: &Due) -> HashMap<String, String> {
+    let mut metadata = HashMap::from([
+        ("sha256".to_owned(), due.blob.sha256.to_string()),
+        ("created".to_owned(), due.created_at.to_string()),
+        ("source".to_owned(), due.source.as_str().to_owned()),
+    ]);
+    if let Some(size) = due.blob.size {
+        metadata.insert("size".to_owned(), format!("{}x{}", size.width, size.height));
+    }
+    metadata
+}
+
+fn digests(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
+    use sha2::Digest;
+    let (mut file, mut sha256, mut md5) = (std::fs::File::open(path)?, sha2::Sha256::new(), md5::Md5::new());
+    let mut block = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok((crate::model::Sha256(sha256.finalize().into()), md5.finalize().into())),
+            read => {
+                sha256.update(&block[..read]);
+                md5.update(&block[..read]);
+            }
+        }
+    }
+}
+
+/// The smallest PNG: one pixel.
+const PIXEL: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e,
+    0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0xf8, 0x0f, 0, 1, 1, 1, 0, 0x1b, 0xb6, 0xee, 0x56, 0, 0, 0, 0, b'I',
+    b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+];
+
+/// A tiny file to try a bucket with; it goes with this value.
+pub struct TestPicture(PathBuf, Blob);
+
+impl TestPicture {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn write(files: &Files) -> std::io::Result<Self> {
+        let path = files.temporary_path();
+        let blob = Blob::temporary(path.clone(), PIXEL.len() as u64);
+        tokio::fs::write(&path, PIXEL).await?;
+        Ok(Self(path, blob))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.1.path().unwrap_or_else(|| self.0.clone())
+    }
+
+    /// What it holds.
+    pub fn bytes(&self) -> &'static [u8] {
+        PIXEL
+    }
+}

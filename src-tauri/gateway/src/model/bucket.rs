@@ -1,0 +1,44 @@
+//! Where a bucket is and who we are to it; nothing about how it is spoken to.
+
+use url::Url;
+
+use super::{ImageId, Secret};
+
+/// Everything that is needed to use an S3-compatible bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketConfig {
+    /// `https://{account id}.r2.cloudflarestorage.com`, or that of another server.
+    pub endpoint: Url,
+    /// `auto` for R2.
+    pub region: String,
+    /// The bucket's name.
+    pub name: String,
+    /// What all keys of ours begin with; may be empty.
+    pub prefix: String,
+    /// Who we are.
+    pub access_key_id: String,
+    /// And the proof of it.
+    pub secret_access_key: Secret,
+}
+
+impl BucketConfig {
+    /// The object of an image. No extension: a link alone finds it.
+    pub fn key(&self, id: ImageId) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    /// Tells this place from others; other credentials for it do not count.
+    pub fn place(&self) -> String {
+        format!("{}|{}|{}", self.endpoint.as_str().trim_end_matches('/'), self.name, self.prefix)
+    }
+
+    /// For a person: host and bucket.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.endpoint.host_str().unwrap_or_default(), self.name)
+    }
+}
+
+/// The key under which the Python program kept an image.
+pub fn python_key(id: ImageId) -> String {
+    format!("openwebui/{id}.png")
+}

@@ -1,0 +1,414 @@
+//! Copies in a bucket: made at once, confirmed by what the server computed, fetched back when they are wanted, and gone
+//! when they were deleted. Whatever the bucket does wrong, everything ends well once it is healed.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    admin::{Admin, code, draw},
+    support::{FakeBucket, FakeUpstream, Fault, PATIENCE, Scripted, TestApp, eventually, pictures},
+};
+
+/// A gateway over an upstream and a bucket.
+pub async fn app_with(upstream: &FakeUpstream, bucket: &FakeBucket, further: &[(&str, &str)]) -> TestApp {
+    let variables = bucket.variables();
+    let mut all: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    all.push(("PICGATE_PROGRESS_STYLE", "quiet"));
+    all.extend(further);
+    TestApp::over_with(upstream, "up-model", &all).await
+}
+
+/// The image as the gallery shows it.
+async fn listed(admin: &Admin<'_>, id: &str) -> Value {
+    admin.get(&format!("images/{id}")).await
+}
+
+pub async fn until_cloud(admin: &Admin<'_>, id: &str, state: &str) {
+    eventually(&format!("{id} to be {state}"), async || (listed(admin, id).await["cloud"] == state).then_some(())).await;
+}
+
+async fn run_job(admin: &Admin<'_>, body: &Value) -> Value {
+    let job = admin.send(Method::POST, "jobs", body).await;
+    let id = job["id"].as_str().expect("an id").to_owned();
+    eventually("the job", async || {
+        let jobs = admin.get("jobs").await;
+        let job = jobs["items"].as_array()?.iter().find(|job| job["id"] == id.as_str())?.clone();
+        (job["state"] != "running").then_some(job)
+    })
+    .await
+}
+
+async fn until_bucket(admin: &Admin<'_>, state: &str) -> Value {
+    eventually(&format!("the bucket to be {state}"), async || {
+        let cache = admin.get("cache").await;
+        (cache["bucket"]["state"] == state).then_some(cache)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_saved_image_is_copied_at_once_and_comes_back_when_its_file_is_gone() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let began = Instant::now();
+    let id = draw(&app, &upstream, "a cat", 1, 64).await;
+    until_cloud(&admin, &id, "stored").await;
+    assert!(began.elapsed() < Duration::from_secs(20), "not a minute later: {:?}", began.elapsed());
+    let original = pictures::png(1, 64);
+    assert_eq!(bucket.object(&format!("picgate/{id}")).expect("an object"), original);
+    // One checksum, and what tells of the image travels with it; prompts do not.
+    let put = bucket.seen(&Method::PUT).remove(0);
+    assert!(put.headers.contains_key("content-md5"));
+    assert!(!put.headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum") || name == "x-amz-trailer"), "{:?}", put.headers);
+    assert_eq!(put.headers["if-none-match"], "*");
+    assert_eq!(put.headers["content-type"], "image/png");
+    assert_eq!(put.headers["x-amz-meta-sha256"], pictures::sha256(&original).as_str());
+    assert!(!format!("{:?}", put.headers).contains("a cat"));
+
+    let job = run_job(&admin, &json!({"kind": "clear_local"})).await;
+    assert_eq!((job["state"].as_str(), job["done"].as_u64(), job["failed"].as_u64()), (Some("done"), Some(1), Some(0)), "{job}");
+    let shown = listed(&admin, &id).await;
+    assert_eq!((shown["local"].as_bool(), shown["cloud"].as_str()), (Some(false), Some("stored")));
+    let health: Value = app.get("/health").await.json().await.unwrap();
+    assert_eq!(health["status"], "ok", "what is in the bucket is not missing: {health}");
+    // The thumbnail stayed, and asking for it fetches nothing.
+    bucket.forget_seen();
+    assert_eq!(app.get(&format!("/images/{id}/thumbnail")).await.status(), 200);
+    assert!(bucket.seen(&Method::GET).is_empty());
+    let back = app.get(&format!("/images/{id}")).await;
+    assert_eq!(back.headers()["content-length"], original.len().to_string().as_str());
+    assert_eq!(back.bytes().await.unwrap(), original);
+    eventually("the file", async || (listed(&admin, &id).await["local"] == true).then_some(())).await;
+    assert_eq!(app.image(&format!("/images/{id}")).await, original);
+    assert_eq!(bucket.seen(&Method::GET).len(), 1, "fetched once");
+    let range = app.http.get(format!("{}/images/{id}", app.url)).header("range", "bytes=10-19").send().await.unwrap();
+    assert_eq!(range.bytes().await.unwrap(), &original[10..20]);
+}
+
+#[tokio::test]
+async fn many_who_want_an_image_back_share_one_download() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(7, 3_000_000))}]})));
+    let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "large"})).await.json().await.unwrap();
+    let link = answer["data"][0]["url"].as_str().unwrap().to_owned();
+    let id = link.rsplit('/').next().unwrap();
+    until_cloud(&admin, id, "stored").await;
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    bucket.forget_seen();
+    bucket.break_with(&[Fault::Slow(Duration::from_millis(100))]);
+    let readers = (0..20).map(|_| app.image(&link));
+    let all = futures_util::future::join_all(readers).await;
+    assert!(all.iter().all(|bytes| *bytes == pictures::large(7, 3_000_000)));
+    assert_eq!(bucket.seen(&Method::GET).len(), 1);
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_with_an_image_that_is_only_in_the_bucket() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "a cat", 3, 64).await;
+    until_cloud(&admin, &id, "stored").await;
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    let question = json!({"model": "picgate", "messages": [
+        {"role": "user", "content": "draw a cat"},
+        {"role": "assistant", "content": format!("![cat]({}/images/{id})", app.url)},
+        {"role": "user", "content": "make it blue"},
+    ]});
+    // While the bucket is away nothing is sent to the upstream: a drawing without the picture would be paid for.
+    bucket.break_with(&[Fault::Refuse(503, "ServiceUnavailable")]);
+    let before = upstream.requests().len();
+    let refused = app.send("/v1/chat/completions", &question).await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["x-should-retry"], "true");
+    let body: Value = refused.json().await.unwrap();
+    assert_eq!(body["error"]["code"], "bucket_unavailable");
+    assert_eq!(upstream.requests().len(), before);
+    bucket.heal();
+    upstream.answers(Scripted::json(&json!({"choices": [{"message": {"role": "assistant", "content": "done"}}]})));
+    app.chat(&question).await;
+    let sent = upstream.requests().last().unwrap().body.clone();
+    assert!(String::from_utf8_lossy(&sent).contains(&pictures::base64(&pictures::png(3, 64))));
+}
+
+#[tokio::test]
+async fn everything_a_bucket_can_do_wrong_ends_well_once_it_is_healed() {
+    let faults: Vec<(&str, Vec<Fault>)> = vec![
+        ("forbidden", vec![Fault::Refuse(403, "AccessDenied")]),
+        ("wrong key", vec![Fault::Refuse(403, "InvalidAccessKeyId")]),
+        ("wrong secret", vec![Fault::Refuse(403, "SignatureDoesNotMatch")]),
+        ("no bucket", vec![Fault::Refuse(404, "NoSuchBucket")]),
+        ("a clock that is off", vec![Fault::Refuse(403, "RequestTimeTooSkewed")]),
+        ("server errors", vec![Fault::Refuse(500, "InternalError")]),
+        ("unavailable", vec![Fault::Refuse(503, "SlowDown")]),
+        ("resets", vec![Fault::Reset]),
+        ("resets after the work is done", vec![Fault::ResetAfter]),
+        ("only PUT fails", vec![Fault::RefuseMethod(Method::PUT, 500, "InternalError")]),
+        ("only HEAD fails", vec![Fault::RefuseMethod(Method::HEAD, 500, "InternalError")]),
+        ("lying lengths", vec![Fault::LieAboutLength]),
+        ("half stored", vec![Fault::StoreHalf]),
+        ("lying digests and other bytes", vec![Fault::LieAboutEtag, Fault::Flip]),
+        ("slow", vec![Fault::Slow(Duration::from_millis(300))]),
+    ];
+    let upstream = FakeUpstream::start().await;
+    let bucket = FakeBucket::start().await;
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    for (seed, (name, faults)) in faults.into_iter().enumerate() {
+        let lies = !matches!(faults[0], Fault::Slow(_));
+        bucket.break_with(&faults);
+        let id = draw(&app, &upstream, name, 100 + seed as u32, 48).await;
+        if lies {
+            eventually(&format!("{name} to be noticed"), async || {
+                let cache = admin.get("cache").await;
+                (cache["uploads"]["failed"] == 1 || cache["bucket"]["state"] == "paused").then_some(())
+            })
+            .await;
+            assert_ne!(listed(&admin, &id).await["cloud"], "stored", "{name}");
+            // Nothing goes from disk that is not confirmed.
+            run_job(&admin, &json!({"kind": "clear_local"})).await;
+            assert_eq!(listed(&admin, &id).await["local"], true, "{name}");
+        }
+        bucket.heal();
+        run_job(&admin, &json!({"kind": "retry_failed"})).await;
+        run_job(&admin, &json!({"kind": "upload_pending"})).await;
+        until_cloud(&admin, &id, "stored").await;
+        assert_eq!(bucket.object(&format!("picgate/{id}")).expect("an object"), pictures::png(100 + seed as u32, 48), "{name}");
+    }
+    assert!(bucket.most_at_once() <= 5, "{}", bucket.most_at_once());
+}
+
+#[tokio::test]
+async fn wrong_keys_pause_the_queue_with_one_alert_and_not_a_storm() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    bucket.break_with(&[Fault::Refuse(403, "InvalidAccessKeyId")]);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    for seed in 0..8 {
+        draw(&app, &upstream, "many", 200 + seed, 32).await;
+    }
+    let cache = until_bucket(&admin, "paused").await;
+    assert_eq!(cache["bucket"]["code"], "wrong_key", "{cache}");
+    assert!(cache["bucket"]["next_try_at"].as_i64().is_some());
+    assert_eq!((cache["uploads"]["pending"].as_i64(), cache["uploads"]["failed"].as_i64()), (Some(8), Some(0)), "no image is to blame");
+    let tried = bucket.seen(&Method::PUT).len() + bucket.seen(&Method::GET).len();
+    assert!(tried <= 3, "{tried} requests");
+    let stats = admin.get("stats").await;
+    assert_eq!(stats["uploads"]["pending"], 8);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_set_later_gets_what_was_drawn_before_and_mends_itself_when_keys_are_corrected() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = TestApp::over(&upstream).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "early", 5, 32).await;
+    assert_eq!(listed(&admin, &id).await["cloud"], "none");
+    let mut values = json!({"s3_endpoint": format!("http://{}", bucket.address), "r2_access_key_id": "AKID", "r2_bucket": "pictures",
+                            "r2_secret_access_key": "not-the-secret"});
+    let answer = admin.send(Method::PATCH, "settings", &json!({"values": values})).await;
+    let item = |answer: &Value, key: &str| answer["items"].as_array().unwrap().iter().find(|item| item["key"] == key).unwrap().clone();
+    assert_eq!(
+        (item(&answer, "r2_secret_access_key")["value"].as_str(), item(&answer, "r2_secret_access_key")["is_set"].as_bool()),
+        (Some(""), Some(true))
+    );
+    let cache = until_bucket(&admin, "paused").await;
+    assert_eq!(cache["bucket"]["code"], "wrong_secret", "{cache}");
+    let tested = admin.send(Method::POST, "bucket/test", &json!({})).await;
+    assert_eq!((tested["ok"].as_bool(), tested["steps"][1]["code"].as_str()), (Some(false), Some("wrong_secret")), "{tested}");
+    values["r2_secret_access_key"] = crate::support::bucket::SECRET.into();
+    admin.send(Method::PATCH, "settings", &json!({"values": values})).await;
+    until_cloud(&admin, &id, "stored").await;
+    let tested = admin.send(Method::POST, "bucket/test", &json!({})).await;
+    assert_eq!(tested["ok"], true, "{tested}");
+    assert_eq!(bucket.keys("picgate"), [id.as_str()], "the test leaves nothing behind");
+    // A stored secret is not sent to an address that was only typed in.
+    bucket.forget_seen();
+    let stranger = FakeBucket::start().await;
+    let tested = admin.send(Method::POST, "bucket/test", &json!({"s3_endpoint": format!("http://{}", stranger.address)})).await;
+    assert_eq!(tested["steps"][0]["code"], "not_configured");
+    assert!(stranger.seen(&Method::GET).is_empty());
+    // Nor is it anywhere but in its file.
+    let database = std::fs::read(app.store().join("picgate.sqlite3")).unwrap();
+    assert!(!String::from_utf8_lossy(&database).contains(crate::support::bucket::SECRET));
+}
+
+#[tokio::test]
+async fn deleting_is_final_in_all_places_also_when_the_bucket_is_away() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "to be deleted", 9, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    bucket.break_with(&[Fault::Reset]);
+    let deleted = admin.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "all"})).await;
+    assert_eq!(deleted["items"][0]["ok"], true);
+    let gone = app.get(&format!("/images/{id}")).await;
+    assert_eq!(gone.status(), 404, "not fetched from the bucket again");
+    bucket.heal();
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+    eventually("the object to go", async || bucket.object(&format!("picgate/{id}")).is_none().then_some(())).await;
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+}
+
+#[tokio::test]
+async fn an_image_that_is_deleted_while_it_is_uploaded_does_not_come_back() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let first = draw(&app, &upstream, "first", 10, 32).await;
+    until_cloud(&admin, &first, "stored").await;
+    bucket.forget_seen();
+    bucket.break_with(&[Fault::Slow(Duration::from_millis(500))]);
+    let id = draw(&app, &upstream, "short life", 11, 32).await;
+    eventually("the upload to begin", async || (!bucket.seen(&Method::PUT).is_empty()).then_some(())).await;
+    admin.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "all"})).await;
+    eventually("the removal", async || (!bucket.seen(&Method::DELETE).is_empty()).then_some(())).await;
+    bucket.heal();
+    eventually("the object to go", async || (bucket.keys("picgate") == [first.as_str()]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn copies_go_one_by_one_and_the_last_one_only_if_that_is_said() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "two copies", 12, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    let delete = async |what: &str, last: bool| {
+        let body = json!({"ids": [id], "what": what, "last_copies": last});
+        admin.send(Method::POST, "images/delete", &body).await["items"][0].clone()
+    };
+    assert_eq!(delete("cloud", false).await["ok"], true);
+    eventually("the object to go", async || bucket.object(&format!("picgate/{id}")).is_none().then_some(())).await;
+    assert_eq!(listed(&admin, &id).await["cloud"], "none");
+    assert_eq!(delete("cloud", false).await["code"], "no_copy");
+    assert_eq!(delete("local", false).await["code"], "last_copy");
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 200);
+    // What a person took from the bucket is not put there again.
+    run_job(&admin, &json!({"kind": "upload_pending"})).await;
+    assert_eq!(bucket.keys("picgate"), Vec::<String>::new());
+    assert_eq!(delete("local", true).await["ok"], true);
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+    assert_eq!(delete("all", true).await["code"], "not_found");
+}
+
+#[tokio::test]
+async fn wrong_bytes_from_the_bucket_are_never_handed_out_whole() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(8, 400_000))}]})));
+    let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
+    let link = answer["data"][0]["url"].as_str().unwrap().to_owned();
+    let id = link.rsplit('/').next().unwrap();
+    until_cloud(&admin, id, "stored").await;
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    for fault in [Fault::Flip, Fault::Cut(100_000)] {
+        bucket.break_with(std::slice::from_ref(&fault));
+        let response = app.get(&format!("/images/{id}")).await;
+        assert_eq!(response.status(), 200);
+        assert!(response.bytes().await.is_err(), "{fault:?}: the answer ends short");
+        assert_eq!(listed(&admin, id).await["local"], false);
+        bucket.heal();
+        // A copy in doubt is looked at again; it is whole, so it counts again.
+        until_cloud(&admin, id, "stored").await;
+    }
+    assert_eq!(app.image(&link).await, pictures::large(8, 400_000));
+    bucket.break_with(&[Fault::Refuse(503, "SlowDown")]);
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+}
+
+#[tokio::test]
+async fn an_image_in_a_bucket_that_is_away_is_503_and_one_that_is_lost_404() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "away", 14, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    bucket.break_with(&[Fault::Reset]);
+    let away = app.get(&format!("/images/{id}")).await;
+    assert_eq!(away.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(away.headers().contains_key("retry-after"));
+    assert_eq!(app.get(&format!("/images/{id}/thumbnail")).await.status(), 200);
+    bucket.heal();
+    bucket.remove(&format!("picgate/{id}"));
+    assert_eq!(code(app.get(&format!("/images/{id}")).await, 404).await, "image_missing");
+}
+
+#[tokio::test]
+async fn a_gateway_with_an_empty_disk_serves_any_link_from_the_shared_bucket() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let first = app_with(&upstream, &bucket, &[("PICGATE_S3_WRITE", "through")]).await;
+    let second = app_with(&upstream, &bucket, &[("PICGATE_S3_WRITE", "through")]).await;
+    let id = draw(&first, &upstream, "shared", 15, 64).await;
+    assert!(bucket.object(&format!("picgate/{id}")).is_some(), "in the bucket before the link was given out");
+    let response = second.get(&format!("/images/{id}")).await;
+    assert_eq!(response.headers()["content-type"], "image/png");
+    assert_eq!(response.bytes().await.unwrap(), pictures::png(15, 64));
+    // It has a row there now, with what the object knew.
+    let admin = Admin::set_up(&second).await;
+    let shown = eventually("the row", async || {
+        let page = admin.get("images").await;
+        page["items"].as_array().filter(|items| !items.is_empty()).map(|items| items[0].clone())
+    })
+    .await;
+    assert_eq!(
+        (shown["id"].as_str(), shown["cloud"].as_str(), shown["source"].as_str()),
+        (Some(id.as_str()), Some("stored"), Some("generated"))
+    );
+    // The conversation goes on there as well.
+    let another = draw(&first, &upstream, "another", 16, 64).await;
+    upstream.answers(Scripted::json(&json!({"choices": [{"message": {"role": "assistant", "content": "ok"}}]})));
+    let link = format!("{}/images/{another}", first.url);
+    second.chat(&json!({"model": "picgate", "messages": [{"role": "user", "content": format!("make it blue ![x]({link})")}]})).await;
+    let sent = upstream.requests().last().unwrap().body.clone();
+    assert!(String::from_utf8_lossy(&sent).contains(&pictures::base64(&pictures::png(16, 64))));
+    // What nobody has is asked for once.
+    bucket.forget_seen();
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    for _ in 0..5 {
+        assert_eq!(second.get(&format!("/images/{unknown}")).await.status(), 404);
+    }
+    assert!(bucket.seen(&Method::GET).len() <= 2, "{}", bucket.seen(&Method::GET).len());
+}
+
+#[tokio::test]
+async fn links_lead_to_the_buckets_own_domain_if_that_is_wanted() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app =
+        app_with(&upstream, &bucket, &[("PICGATE_BUCKET_PUBLIC_URL", "https://cdn.example.com"), ("PICGATE_BUCKET_LINKS", "redirect")])
+            .await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "far away", 17, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    let direct = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let response = direct.get(format!("{}/images/{id}", app.url)).send().await.unwrap();
+    assert_eq!(response.status(), 302);
+    assert_eq!(response.headers()["location"], format!("https://cdn.example.com/picgate/{id}").as_str());
+    assert_eq!(direct.get(format!("{}/images/{id}/thumbnail", app.url)).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_with_what_was_waiting() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    bucket.break_with(&[Fault::Slow(PATIENCE)]);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let id = draw(&app, &upstream, "waits", 18, 32).await;
+    eventually("the upload to begin", async || (!bucket.seen(&Method::PUT).is_empty()).then_some(())).await;
+    let dir = app.stop().await;
+    bucket.heal();
+    let variables = bucket.variables();
+    let all: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let began = Instant::now();
+    let app = TestApp::in_folder(dir, &all).await;
+    eventually("the object", async || bucket.object(&format!("picgate/{id}")).map(|_| ())).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(app);
+}
