@@ -21,7 +21,7 @@ pub async fn app_with(upstream: &FakeUpstream, bucket: &FakeBucket, further: &[(
 }
 
 /// The image as the gallery shows it.
-async fn listed(admin: &Admin<'_>, id: &str) -> Value {
+pub async fn listed(admin: &Admin<'_>, id: &str) -> Value {
     admin.get(&format!("images/{id}")).await
 }
 
@@ -29,7 +29,7 @@ pub async fn until_cloud(admin: &Admin<'_>, id: &str, state: &str) {
     eventually(&format!("{id} to be {state}"), async || (listed(admin, id).await["cloud"] == state).then_some(())).await;
 }
 
-async fn run_job(admin: &Admin<'_>, body: &Value) -> Value {
+pub async fn run_job(admin: &Admin<'_>, body: &Value) -> Value {
     let job = admin.send(Method::POST, "jobs", body).await;
     let id = job["id"].as_str().expect("an id").to_owned();
     eventually("the job", async || {
@@ -396,10 +396,34 @@ async fn links_lead_to_the_buckets_own_domain_if_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn new_links_may_name_the_buckets_domain_and_are_known_again_later() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let further = [
+        ("PICGATE_BUCKET_PUBLIC_URL", "https://cdn.example.com"),
+        ("PICGATE_BUCKET_LINKS", "direct"),
+        ("PICGATE_S3_WRITE", "through"),
+        ("PICGATE_S3_PREFIX", "chat/images/"),
+    ];
+    let app = app_with(&upstream, &bucket, &further).await;
+    upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::png(20, 32))}]})));
+    let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x", "response_format": "url"})).await.json().await.unwrap();
+    let link = answer["data"][0]["url"].as_str().unwrap().to_owned();
+    let key = link.strip_prefix("https://cdn.example.com/").expect("the bucket's domain");
+    assert_eq!(bucket.object(key).expect("there before the link"), pictures::png(20, 32));
+    upstream.answers(Scripted::json(&json!({"choices": [{"message": {"role": "assistant", "content": "ok"}}]})));
+    app.chat(&json!({"model": "picgate", "messages": [{"role": "user", "content": format!("make it blue ![x]({link})")}]})).await;
+    let sent = upstream.requests().last().unwrap().body.clone();
+    assert!(String::from_utf8_lossy(&sent).contains(&pictures::base64(&pictures::png(20, 32))));
+}
+
+#[tokio::test]
 async fn a_restart_goes_on_with_what_was_waiting() {
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
-    bucket.break_with(&[Fault::Slow(PATIENCE)]);
     let app = app_with(&upstream, &bucket, &[]).await;
+    let first = draw(&app, &upstream, "first", 19, 32).await;
+    eventually("the first object", async || bucket.object(&format!("picgate/{first}")).map(|_| ())).await;
+    bucket.forget_seen();
+    bucket.break_with(&[Fault::Slow(PATIENCE)]);
     let id = draw(&app, &upstream, "waits", 18, 32).await;
     eventually("the upload to begin", async || (!bucket.seen(&Method::PUT).is_empty()).then_some(())).await;
     let dir = app.stop().await;

@@ -85,6 +85,7 @@ pub struct Gateway {
     account: Account,
     ticket: Option<Secret>,
     relay: Relay,
+    sweep: Sweep,
     health: Arc<Health>,
     db: Db,
     accepting: CancellationToken,
@@ -162,6 +163,7 @@ impl Gateway {
         let sweep = Sweep::new(library.clone(), settings.clone(), Jobs::new(events.clone(), loops.clone(), background.clone()), began);
         loops.spawn(jobs::copy_to_bucket(library.clone(), background.clone()));
         loops.spawn(sweep.clone().run(background.clone()));
+        let sweep_handle = sweep.clone();
         loops.spawn(forget_answers(relay.clone(), background.clone()));
         loops.spawn(jobs::index_words(db.clone(), background.clone()));
         loops.spawn(activity::write(db.clone(), records, background.clone()));
@@ -204,6 +206,7 @@ impl Gateway {
             account,
             ticket,
             relay,
+            sweep: sweep_handle,
             health,
             db,
             accepting,
@@ -272,6 +275,11 @@ impl Gateway {
     /// Requests since the start that joined another one.
     pub fn joined(&self) -> u64 {
         self.relay.joined()
+    }
+
+    /// What goes from disk, and when.
+    pub fn sweep(&self) -> &Sweep {
+        &self.sweep
     }
 
     /// Drawings under way.

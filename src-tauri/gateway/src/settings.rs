@@ -86,6 +86,8 @@ pub struct Settings {
     pub copies_first: bool,
     /// Where image links lead to once there is a copy: the bucket's public domain with the prefix of its keys.
     pub redirect_to: Option<String>,
+    /// What links in new answers begin with, if they name the bucket's public domain.
+    pub direct_links: Option<String>,
     /// What goes from disk, and when.
     pub sweep: SweepRules,
 }
@@ -171,6 +173,7 @@ impl Settings {
             history_bytes: u64::from(number("history_mb")) * 1024 * 1024,
             allowed_hosts: hosts(&value("allowed_hosts")).unwrap_or_default(),
             aliases: Arc::new(Aliases::parse(&value("model_aliases")).unwrap_or_default()),
+            direct_links: direct_links(&value, bucket.as_ref()),
             copies_first: value("s3_write") == "through",
             redirect_to,
             bucket,
@@ -181,6 +184,20 @@ impl Settings {
                 retention: limit("retention_days").map(|days| days * 86_400_000),
                 objects_too: is_on("delete_cloud_with_metadata"),
             },
+        }
+    }
+}
+
+/// A link to an object must end like one of ours, or no later turn of a chat would know it for an image: so the prefix has
+/// to end in `images/`. And the object must be there before its link.
+fn direct_links(value: &dyn Fn(&str) -> String, bucket: Option<&BucketConfig>) -> Option<String> {
+    let base = Some(value("bucket_public_url")).filter(|base| !base.is_empty() && value("bucket_links") == "direct")?;
+    let inside = bucket?.prefix.strip_suffix("images/");
+    match inside {
+        Some(inside) if value("s3_write") == "through" => Some(format!("{base}/{inside}").trim_end_matches('/').to_owned()),
+        _ => {
+            tracing::warn!("direct links need s3_write = through and an s3_prefix that ends in images/; links name the gateway");
+            None
         }
     }
 }

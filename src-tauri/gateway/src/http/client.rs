@@ -66,7 +66,7 @@ pub(super) fn is_secure(headers: &HeaderMap, peer: Option<Peer>, origins: &Origi
 }
 
 fn link_base(headers: &HeaderMap, peer: Option<Peer>, origins: &Origins, settings: &Settings) -> LinkBase {
-    if let Some(base) = &settings.public_base_url {
+    if let Some(base) = settings.direct_links.as_ref().or(settings.public_base_url.as_ref()) {
         return LinkBase::new(base.clone());
     }
     let text =

@@ -127,7 +127,6 @@ impl Sweep {
     pub async fn trust_clock(&self) -> Result<(), LibraryError> {
         self.library.db().write(|t| set_meta(t, "last_tick", &now().to_string())).await?;
         self.state().clock_is_wrong = false;
-        tracing::info!("a person says that the clock is right");
         Ok(())
     }
 
@@ -137,37 +136,58 @@ impl Sweep {
             tracing::error!(%error, "the last look at the clock cannot be read; nothing is removed");
             self.state().clock_is_wrong = true;
         }
-        let (mut wall, mut running) = (now(), Instant::now());
+        let mut seen = (now(), Instant::now());
         let mut due = Instant::now() + FIRST;
         while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
-            let (wall_now, elapsed) = (now(), running.elapsed());
-            let skew = (wall_now - wall) - elapsed.as_millis() as Millis;
-            (wall, running) = (wall_now, Instant::now());
+            let (wall, elapsed) = (now(), seen.1.elapsed());
+            let skew = (wall - seen.0) - elapsed.as_millis() as Millis;
+            seen = (wall, Instant::now());
             if skew.abs() > SKEW {
-                // A computer that slept looks the same; it waits for its first minute, and for more if it slept long.
+                // A computer that slept looks the same; it waits for its first minute.
                 due = due.max(Instant::now() + FIRST);
             }
-            self.judge(skew.abs() > OFF_MAX || skew < -SKEW);
-            if self.state().clock_is_wrong {
+            if !self.tick(skew).await {
                 continue;
-            }
-            if let Err(error) = self.library.db().write(move |t| set_meta(t, "last_tick", &wall_now.to_string())).await {
-                tracing::warn!(%error, "the time cannot be noted");
             }
             if Instant::now() >= due {
                 due = Instant::now() + EVERY;
                 {
                     let mut state = self.state();
-                    (state.last_at, state.next_at) = (Some(wall_now), wall_now + EVERY.as_millis() as Millis);
+                    (state.last_at, state.next_at) = (Some(wall), wall + EVERY.as_millis() as Millis);
                 }
                 self.look(true);
             }
         }
     }
 
+    /// Compares the clock with the last look; whether it can be trusted. `skew` is what the wall clock went further than
+    /// the running one since then.
+    async fn tick(&self, skew: Millis) -> bool {
+        let wall = now();
+        let last = self.library.db().read(|c| meta(c, "last_tick")).await.ok().flatten().and_then(|text| text.parse::<Millis>().ok());
+        let jumped = last.is_some_and(|last| wall - last > OFF_MAX || last - wall > SKEW);
+        self.judge(jumped || !(-SKEW..=OFF_MAX).contains(&skew));
+        if self.state().clock_is_wrong {
+            return false;
+        }
+        if let Err(error) = self.library.db().write(move |t| set_meta(t, "last_tick", &wall.to_string())).await {
+            tracing::warn!(%error, "the time cannot be noted");
+        }
+        true
+    }
+
+    /// Looks at once, as it does now and then.
+    pub async fn look_now(&self) {
+        if self.tick(0).await {
+            self.look(true);
+        }
+    }
+
     async fn begin(&self) -> Result<(), LibraryError> {
-        let last = self.library.db().read(|c| meta(c, "last_tick")).await?.and_then(|text| text.parse::<Millis>().ok());
-        self.judge(last.is_some_and(|last| now() - last > OFF_MAX || last - now() > SKEW));
+        if self.library.db().read(|c| meta(c, "last_tick")).await?.is_none() {
+            self.trust_clock().await?;
+        }
+        self.tick(0).await;
         Ok(())
     }
 

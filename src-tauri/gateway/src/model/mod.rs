@@ -19,6 +19,8 @@ pub use activity::{ActivityRecord, Kind};
 pub use alias::{Aliases, DEFAULT_ALIASES};
 pub use bucket::{BucketConfig, python_key};
 pub use clock::now;
+#[doc(hidden)]
+pub use clock::shift_clock;
 pub use dialect::Dialect;
 pub use digest::Sha256;
 pub use drawing::{Format, Resolution, Wishes};

@@ -92,9 +92,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("s3_prefix", "picgate/", Shape::Text(256)),
     // Whether an image is copied to the bucket before its link is given out: for several gateways on one bucket.
     setting("s3_write", "behind", Shape::Word(&["behind", "through"])),
-    // The bucket's own public domain; and whether image links lead there.
+    // The bucket's own public domain; and whether our links lead there, or new ones name it.
     setting("bucket_public_url", "", Shape::BaseUrl),
-    setting("bucket_links", "gateway", Shape::Word(&["gateway", "redirect"])),
+    setting("bucket_links", "gateway", Shape::Word(&["gateway", "redirect", "direct"])),
     // Hours after the last look until the copy on disk goes, if there is one in the bucket; 0 for never.
     setting("cache_ttl_hours", "72", Shape::Number(0, 87_600)),
     // Megabytes of images on disk; 0 for no limit.

@@ -1,0 +1,204 @@
+//! What goes from disk by itself: only what the bucket has confirmed, or what the user chose to lose; and never because
+//! a clock moved.
+
+use picgate_gateway::model::shift_clock;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    admin::{Admin, draw},
+    cloud::{app_with, listed, run_job, until_cloud},
+    support::{FakeBucket, FakeUpstream, Fault, Scripted, TestApp, eventually, pictures},
+};
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+async fn local(admin: &Admin<'_>, id: &str) -> bool {
+    listed(admin, id).await["local"] == true
+}
+
+/// Runs what the sweep would run, whatever it is.
+async fn sweep(app: &TestApp, admin: &Admin<'_>) {
+    app.gateway.sweep().look_now().await;
+    for kind in ["clean_expired", "enforce_cap", "forget_metadata"] {
+        eventually("the job to begin", async || {
+            let response = admin.request(Method::POST, "jobs").json(&json!({"kind": kind})).send().await.unwrap();
+            (response.status() == 200).then_some(())
+        })
+        .await;
+        eventually("the jobs", async || {
+            let jobs = admin.get("jobs").await;
+            jobs["items"].as_array().unwrap().iter().all(|job| job["state"] != "running").then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_used_for_long_goes_if_the_bucket_has_it() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let old = draw(&app, &upstream, "old", 1, 32).await;
+    until_cloud(&admin, &old, "stored").await;
+    bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 500, "InternalError")]);
+    let unconfirmed = draw(&app, &upstream, "unconfirmed", 2, 32).await;
+    until_cloud(&admin, &unconfirmed, "failed").await;
+    shift_clock(70 * HOUR);
+    let used = draw(&app, &upstream, "used", 3, 32).await;
+    shift_clock(74 * HOUR);
+    let cache = admin.get("cache").await;
+    assert_eq!(cache["actions"]["clean_expired"]["count"], 1, "{cache}");
+    sweep(&app, &admin).await;
+    assert!(!local(&admin, &old).await);
+    assert!(local(&admin, &unconfirmed).await && local(&admin, &used).await);
+    let jobs = admin.get("jobs").await;
+    assert!(jobs["items"].as_array().unwrap().iter().any(|job| job["automatic"] == true && job["kind"] == "clean_expired"), "{jobs}");
+    // Looking at it brings it back and counts as use.
+    assert_eq!(app.image(&format!("/images/{old}")).await, pictures::png(1, 32));
+    eventually("the file", async || local(&admin, &old).await.then_some(())).await;
+    sweep(&app, &admin).await;
+    assert!(local(&admin, &old).await);
+}
+
+#[tokio::test]
+async fn without_a_bucket_neither_time_nor_cap_removes_anything_unless_it_was_chosen() {
+    let upstream = FakeUpstream::start().await;
+    let app = TestApp::over(&upstream).await;
+    let admin = Admin::set_up(&app).await;
+    let mut ids = Vec::new();
+    for seed in 0..3u32 {
+        shift_clock(i64::from(seed) * HOUR);
+        upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(seed, 700_000))}]})));
+        let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
+        ids.push(answer["data"][0]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
+    }
+    admin.send(Method::PATCH, "settings", &json!({"values": {"cache_cap_mb": "1"}})).await;
+    shift_clock(13 * DAY);
+    sweep(&app, &admin).await;
+    for id in &ids {
+        assert!(local(&admin, id).await);
+    }
+    let cache = admin.get("cache").await;
+    assert!(cache["sweep"]["over_bytes"].as_i64().unwrap() > 900_000, "{cache}");
+    assert_eq!(cache["sweep"]["held"]["count"], 3);
+    assert_eq!(cache["actions"]["enforce_cap"]["reason"], "no_bucket");
+    assert_eq!(cache["actions"]["clean_expired"]["reason"], "no_bucket");
+    // Chosen: the longest unused go until it fits.
+    admin.send(Method::PATCH, "settings", &json!({"values": {"evict_last_copy": "true"}})).await;
+    assert_eq!(admin.get("cache").await["actions"]["enforce_cap"]["count"], 2);
+    sweep(&app, &admin).await;
+    assert_eq!(app.get(&format!("/images/{}", ids[0])).await.status(), 404);
+    assert_eq!(app.get(&format!("/images/{}", ids[1])).await.status(), 404);
+    assert!(local(&admin, &ids[2]).await);
+}
+
+#[tokio::test]
+async fn the_cap_removes_the_longest_unused_first_and_no_more_than_it_must() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[("PICGATE_CACHE_CAP_MB", "1")]).await;
+    let admin = Admin::set_up(&app).await;
+    let mut ids = Vec::new();
+    for seed in 0..3u32 {
+        shift_clock(i64::from(seed) * HOUR);
+        upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(seed, 450_000))}]})));
+        let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
+        let id = answer["data"][0]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        until_cloud(&admin, &id, "stored").await;
+        ids.push(id);
+    }
+    // The first one is looked at last.
+    app.image(&format!("/images/{}", ids[0])).await;
+    shift_clock(3 * HOUR);
+    sweep(&app, &admin).await;
+    assert!(local(&admin, &ids[0]).await && !local(&admin, &ids[1]).await && local(&admin, &ids[2]).await);
+    assert_eq!(admin.get("cache").await["sweep"]["over_bytes"], 0);
+}
+
+#[tokio::test]
+async fn old_rows_are_forgotten_and_their_links_go_on_unless_the_objects_go_too() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[("PICGATE_RETENTION_DAYS", "5")]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "a secret wish", 5, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    shift_clock(6 * DAY);
+    sweep(&app, &admin).await;
+    assert_eq!(admin.get("images").await["total"], 0);
+    assert_eq!(admin.get("images?q=secret").await["total"], 0);
+    assert!(
+        !app.store()
+            .join("blobs")
+            .join(&pictures::sha256(&pictures::png(5, 32))[..2])
+            .join(pictures::sha256(&pictures::png(5, 32)))
+            .exists()
+    );
+    assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(5, 32), "through the bucket");
+    // And now for good.
+    admin.send(Method::PATCH, "settings", &json!({"values": {"delete_cloud_with_metadata": "true"}})).await;
+    eventually("the row", async || (admin.get("images").await["total"] == 1).then_some(())).await;
+    sweep(&app, &admin).await;
+    eventually("the object to go", async || bucket.object(&format!("picgate/{id}")).is_none().then_some(())).await;
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_removes_nothing_until_somebody_says_it_is_right() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let further = [("PICGATE_DELETE_CLOUD_WITH_METADATA", "true"), ("PICGATE_CACHE_TTL_HOURS", "1")];
+    let app = app_with(&upstream, &bucket, &further).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "precious", 6, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    app.gateway.sweep().look_now().await;
+    for years in [10, -10] {
+        shift_clock(years * 365 * DAY);
+        sweep(&app, &admin).await;
+        assert!(local(&admin, &id).await, "{years} years");
+        assert!(bucket.object(&format!("picgate/{id}")).is_some());
+        let cache = admin.get("cache").await;
+        assert_eq!(cache["sweep"]["paused"], "clock");
+        if years > 0 {
+            assert_eq!(cache["actions"]["clean_expired"]["reason"], "clock");
+        }
+        // Drawing and copying go on.
+        let during = draw(&app, &upstream, "meanwhile", 60 + years as u32, 32).await;
+        until_cloud(&admin, &during, "stored").await;
+    }
+    shift_clock(2 * HOUR);
+    assert_eq!(admin.request(Method::POST, "cache/clock").json(&json!({})).send().await.unwrap().status(), 204);
+    sweep(&app, &admin).await;
+    assert!(!local(&admin, &id).await);
+    assert!(bucket.object(&format!("picgate/{id}")).is_some());
+}
+
+#[tokio::test]
+async fn what_is_being_read_is_read_to_its_end() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let bytes = pictures::large(9, 5_000_000);
+    upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&bytes)}]})));
+    let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
+    let link = answer["data"][0]["url"].as_str().unwrap().to_owned();
+    let id = link.rsplit('/').next().unwrap();
+    until_cloud(&admin, id, "stored").await;
+    let evicting = async {
+        for _ in 0..15 {
+            run_job(&admin, &json!({"kind": "clear_local"})).await;
+        }
+    };
+    let reading = async {
+        for _ in 0..15 {
+            assert!(app.image(&link).await == bytes);
+        }
+    };
+    futures_util::future::join3(evicting, reading, async {
+        for _ in 0..15 {
+            assert!(app.image(&link).await == bytes);
+        }
+    })
+    .await;
+    assert_eq!(app.image(&link).await, bytes);
+}
