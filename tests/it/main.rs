@@ -8,6 +8,7 @@ mod support;
 
 mod admin;
 mod admin_api;
+mod archive;
 mod bridging;
 mod browser;
 mod chat;

@@ -260,7 +260,7 @@ impl Sweep {
                     (db.read(move |c| sweep::forgettable_amount(c, cutoff)).await?, needs_bucket.or(clock.then_some("clock")))
                 }
             },
-            JobKind::ClearLocal => (total(&db.read(|c| sweep::all_local(c, true)).await?), None),
+            JobKind::ClearLocal => (total(&db.read(|c| sweep::all_local(c, true)).await?), needs_bucket),
             JobKind::UploadPending | JobKind::RetryFailed => {
                 let figures = db.read(|c| copies::copy_figures(c, true)).await?;
                 let amount = match kind {

@@ -564,6 +564,8 @@ export interface paths {
           source?: components['schemas']['ImageSource'];
           /** @description A model name. */
           model?: string;
+          /** @description Where their bytes lie. */
+          state?: components['schemas']['ImageState'];
           /** @description Saved at or after this time, in milliseconds. */
           from?: number;
           /** @description Saved before this time, in milliseconds. */
@@ -581,6 +583,100 @@ export interface paths {
           };
           content: {
             'application/json': components['schemas']['ImagePage'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/archive': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Notes a list of pictures and says where they are to be had as one ZIP file. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['NewArchive'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Archive'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/archive/{ticket}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The pictures of a list as one ZIP file. What cannot be read is named in `missing.txt`, which is in it then. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          ticket: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/zip': number[];
           };
         };
         /** @description A failure. */
@@ -1845,6 +1941,21 @@ export interface components {
       /** Format: int64 */
       count: number;
     };
+    /** @description Where the file is to be had. */
+    Archive: {
+      /**
+       * Format: int64
+       * @description Their bytes; the file is a little larger.
+       */
+      bytes: number;
+      /**
+       * Format: int64
+       * @description Pictures in it.
+       */
+      count: number;
+      /** @description A path, good for a quarter of an hour. */
+      url: string;
+    };
     /** @enum {string} */
     BucketCondition: 'off' | 'unknown' | 'ok' | 'paused';
     /** @description A bucket to be tried: what is left out is taken from the settings. */
@@ -2190,6 +2301,8 @@ export interface components {
     };
     /** @enum {string} */
     ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
+    /** @enum {string} */
+    ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
     /** @description Long work. */
     Job: {
       /** @description Whether nobody asked for it. */
@@ -2270,6 +2383,11 @@ export interface components {
     /** @description A list of names. */
     Names: {
       items: string[];
+    };
+    /** @description Which pictures. */
+    NewArchive: {
+      /** @description At most 1,000. */
+      ids: string[];
     };
     /** @description Another key; without one a random one is made. */
     NewGatewayKey: {
