@@ -5,6 +5,7 @@ import { grouped } from '../src/lib/domain/settingsStorage';
 import { fill } from '../src/routes/cache/usage';
 import { STATES, belongs, readQuery, toRequest } from '../src/routes/gallery/query';
 import { copiesOf } from '../src/routes/gallery/remove';
+import { selection } from '../src/routes/gallery/selection.svelte';
 
 const image = (id: string, local: boolean, cloud: Image['cloud']): Image => ({
   id,
@@ -54,6 +55,17 @@ describe('deleting', () => {
     expect(ids(copiesOf(all, 'local').last)).toEqual(['local', 'failed']);
     expect(ids(copiesOf(all, 'cloud').last)).toEqual(['cloud']);
     expect(ids(copiesOf(all, 'all').last)).toEqual(ids(all));
+  });
+});
+
+describe('what is chosen', () => {
+  it('is known as it is now, and not as it was when it was chosen', () => {
+    selection.add([cloud]);
+    selection.note({ ...cloud, local: true });
+    selection.note(gone);
+    expect(ids(selection.images)).toEqual(['cloud']);
+    expect(copiesOf(selection.images, 'cloud').last).toEqual([]);
+    selection.clear();
   });
 });
 
