@@ -14,6 +14,9 @@ const KINDS: Record<JobKind, () => string> = {
   make_thumbnails: () => m.job_make_thumbnails(),
 };
 
+/** Jobs whose bytes are room that was made. */
+const FREES: ReadonlySet<JobKind> = new Set(['clean_expired', 'enforce_cap', 'clear_local']);
+
 export const jobTitle = (job: Pick<Job, 'kind'>) => KINDS[job.kind]();
 
 /** "12 / 48"; before it is known how many there are, that it goes on. */
@@ -26,8 +29,7 @@ export function jobEnd(job: Job): string {
   if (job.state === 'failed') return job.message ?? m.job_failed();
   if (job.failed > 0) return m.job_done_with_failures({ done: count(job.done), failed: count(job.failed) });
   if (job.done === 0) return m.job_done_nothing();
-  // Bytes are told by jobs that free space.
-  return job.bytes > 0
+  return job.bytes > 0 && FREES.has(job.kind)
     ? m.job_done_freed({ done: count(job.done), size: bytes(job.bytes) })
     : m.job_done({ done: count(job.done) });
 }

@@ -211,10 +211,13 @@ impl Writing {
 
     /// Begins a picture, which comes back from the bucket first if it is only there.
     async fn begin(&mut self, id: ImageId) -> io::Result<()> {
-        let (record, blob) = match self.library.open(id).await {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(self.lost.push(format!("{id}  deleted"))),
-            Err(error) => return Ok(self.lost.push(format!("{id}  {error}"))),
+        let opened = self.library.open(id).await.map_err(|error| error.to_string());
+        let (record, blob) = match opened.and_then(|found| found.ok_or_else(|| "deleted".to_owned())) {
+            Ok(found) => found,
+            Err(why) => {
+                self.lost.push(format!("{id}  {why}"));
+                return Ok(());
+            }
         };
         let name = self.name(&record);
         let options = stored().last_modified_time(saved_at(record.created_at)).large_file(blob.len() >= u64::from(u32::MAX));
