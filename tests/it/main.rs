@@ -27,7 +27,6 @@ mod open_webui;
 mod sdk;
 mod shapes;
 mod ssrf;
-mod sweep;
 mod tasks;
 mod tidy;
 mod waiting;
