@@ -17,6 +17,7 @@ mod cloud;
 mod command_line;
 mod damage;
 mod diet;
+mod documents;
 mod errors;
 mod images_api;
 mod keeping;
