@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("events", &["model"]),
     ("rewrite", &["model"]),
@@ -15,14 +15,33 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("config", &["model", "store"]),
     ("settings", &["config", "model"]),
     ("account", &["model", "store"]),
+    ("archive", &["model", "store"]),
     ("activity", &["events", "model", "store"]),
     ("logbook", &["events", "model", "store"]),
     ("upstream", &["model", "store"]),
     ("providers", &["config", "model", "store", "upstream"]),
     ("library", &["cloud", "events", "model", "rewrite", "store"]),
+    ("import", &["cloud", "library", "model", "store"]),
     ("jobs", &["events", "library", "model", "settings", "store"]),
     ("relay", &["activity", "events", "library", "model", "rewrite", "settings", "store", "upstream"]),
-    ("http", &["account", "cloud", "config", "events", "jobs", "library", "model", "providers", "relay", "settings", "store", "upstream"]),
+    (
+        "http",
+        &[
+            "account",
+            "cloud",
+            "config",
+            "events",
+            "import",
+            "jobs",
+            "library",
+            "model",
+            "providers",
+            "relay",
+            "settings",
+            "store",
+            "upstream",
+        ],
+    ),
     (
         "server",
         &[
@@ -31,6 +50,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "config",
             "events",
             "http",
+            "import",
             "jobs",
             "library",
             "logbook",
@@ -42,13 +62,17 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "upstream",
         ],
     ),
-    ("cli", &["config", "logbook", "server", "store"]),
+    ("cli", &["archive", "config", "import", "library", "logbook", "model", "server", "store"]),
 ];
 
 /// Packages that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 10] = [
-    ("argon2", &["account"]),
+const ONLY_IN: [(&str, &[&str]); 14] = [
+    ("argon2", &["account", "archive"]),
     ("aws_sdk_s3", &["cloud"]),
+    ("bcrypt", &["account"]),
+    ("ring", &["archive"]),
+    ("rpassword", &["cli"]),
+    ("tar", &["archive"]),
     ("utoipa", &["http"]),
     ("axum", &["http", "server"]),
     ("tower", &["http", "server"]),

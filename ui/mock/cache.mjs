@@ -1,6 +1,7 @@
 // Where the bytes of the mock's images lie, what each action would do now, the bucket, and the jobs that do it.
 import { tell, tellStats } from './events.mjs';
 import { Failure } from './http.mjs';
+import { oldPictures, taken } from './import.mjs';
 import { figures, nextId, state } from './state.mjs';
 
 const HOUR = 3_600_000;
@@ -54,6 +55,8 @@ function touched(kind, lastCopies = false) {
             return library.filter((one) => one.cloud === 'pending' || one.cloud === 'failed');
         case 'retry_failed':
             return library.filter((one) => one.cloud === 'failed');
+        case 'import':
+            return oldPictures();
         case 'make_thumbnails':
             return library.filter((one) => one.thumbnail !== 'made');
         default:
@@ -134,6 +137,7 @@ function run(job, work) {
         }
         if (job.state !== 'running') {
             job.ended_at = Date.now();
+            if (job.kind === 'import' && job.state === 'done') taken();
             clearInterval(timer);
         }
         tell('job', job);

@@ -51,7 +51,7 @@ function upstreams() {
 
 export const state = {};
 
-export function reset({ images: amount = 500, bucket = true, setup = false } = {}) {
+export function reset({ images: amount = 500, bucket = true, setup = false, old = null } = {}) {
     const library = images(amount, bucket);
     const records = activity(library, Math.min(amount, 120));
     Object.assign(state, {
@@ -73,6 +73,8 @@ export function reset({ images: amount = 500, bucket = true, setup = false } = {
         // Why the bucket is paused, and whether the clock jumped: see POST /mock.
         bucketState: null,
         clockWrong: false,
+        // An older program's data: `true` while it is offered, then what came of it.
+        old: old || null,
         firstRequestAt: amount === 0 ? null : Date.now() - 40 * 86_400_000,
         startedAt: Date.now() - 5_400_000,
         next: 1000,

@@ -1,5 +1,9 @@
 //! The command line, the same for every binary.
 
+mod passphrase;
+mod show;
+mod state;
+
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
@@ -23,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   picgate-headless                              start with the built-in demo upstream on http://127.0.0.1:5643
   picgate-headless key                          print the key that clients need
+  picgate-headless backup pictures.tar          everything but keys and passwords in one file
   PICGATE_UPSTREAM_API_KEY=sk-… picgate-headless
                                                 draw with OpenAI
   PICGATE_UPSTREAM_BASE_URL=https://openrouter.ai/api/v1 \\
@@ -41,6 +46,7 @@ Environment (each also as NAME_FILE, naming a file that holds the value):
                                     the provider (https://api.openai.com/v1, –, gpt-image-1)
   PICGATE_FETCH_EXTERNAL_IMAGES     true: pictures of other servers that prompts name are sent as pictures
   PICGATE_ALLOW_FAKE_IP_NAMES       true: also those whose names a local proxy resolves to 198.18.0.0/15
+  PICGATE_PASSPHRASE                seals and opens the secrets in a backup
   PICGATE_LOG                       what is logged: error, warn, info (default), debug, trace
 
 Flags stand before the environment.";
@@ -66,6 +72,12 @@ enum Command {
     Healthcheck(ServeFlags),
     /// Print the key that clients authenticate with
     Key,
+    /// Write pictures, prompts and settings to one file, also while the gateway runs
+    Backup(state::BackupFlags),
+    /// Put a backup into an empty data folder, or make the index again from the bucket alone
+    Restore(state::RestoreFlags),
+    /// Take over the data folder of the Python PicGate, which is not changed
+    Import(state::ImportFlags),
     /// Forget the admin's name and password, end all sessions, and print a ticket for a new set-up
     ResetAdmin,
 }
@@ -90,8 +102,7 @@ pub fn run() -> ExitCode {
         None => (line.serve.clone(), Command::Serve(line.serve)),
         Some(Command::Serve(flags)) => (flags.clone().or(&line.serve), Command::Serve(flags)),
         Some(Command::Healthcheck(flags)) => (flags.clone().or(&line.serve), Command::Healthcheck(flags)),
-        Some(Command::Key) => (line.serve, Command::Key),
-        Some(Command::ResetAdmin) => (line.serve, Command::ResetAdmin),
+        Some(command) => (line.serve, command),
     };
     let flags = Flags { host: serve.host, port: serve.port, data_dir: line.data_dir };
     let config = match Config::load(&flags, &|name| std::env::var_os(name)) {
@@ -106,6 +117,9 @@ pub fn run() -> ExitCode {
     match command {
         Command::Key => print_key(&config),
         Command::ResetAdmin => in_runtime(reset_admin(config)),
+        Command::Backup(flags) => in_runtime(state::backup(config, flags)),
+        Command::Restore(flags) => in_runtime(state::restore(config, flags)),
+        Command::Import(flags) => in_runtime(state::import(config, flags)),
         Command::Healthcheck(_) => in_runtime(healthcheck(config)),
         Command::Serve(_) => {
             let lines = start_log(&config);

@@ -13,7 +13,10 @@ use std::{
 use ipnet::IpNet;
 use url::Url;
 
-use crate::model::{BUCKET_SECRET, Dialect, SETTINGS, Secret};
+use crate::{
+    model::{BUCKET_SECRET, Dialect, SETTINGS, Secret},
+    store::python::{PythonFolder, is_python},
+};
 
 /// The port that the Python program used and every tutorial names.
 pub const DEFAULT_PORT: u16 = 5643;
@@ -64,6 +67,8 @@ pub struct Config {
     pub database: Option<PathBuf>,
     /// A folder of images elsewhere.
     pub images_dir: Option<PathBuf>,
+    /// What the Python program left here, to be taken over.
+    pub python: Option<PythonFolder>,
     /// The key for clients, if it is not the one that was generated.
     pub gateway_key: Option<Secret>,
     /// Settings that are fixed from outside, by their keys, checked.
@@ -208,17 +213,16 @@ impl Config {
             );
             return Err(reader.problems);
         };
-        let database = database.filter(|path| {
-            let python = crate::store::is_python(path);
-            if python {
-                notes.push(format!(
-                    "DATABASE_URL names the database of the Python program ({}); it is left untouched and PicGate keeps its own under {}",
-                    path.display(),
-                    data_dir.join("store").display()
-                ));
-            }
-            !python
-        });
+        let named = database.clone().filter(|path| is_python(path));
+        if let Some(path) = &named {
+            notes.push(format!(
+                "DATABASE_URL names the database of the Python program ({}); it is left untouched and PicGate keeps its own under {}",
+                path.display(),
+                data_dir.join("store").display()
+            ));
+        }
+        let database = database.filter(|_| named.is_none());
+        let python = PythonFolder::find(named.as_deref().unwrap_or(&data_dir), images_dir.as_deref());
         if !reader.problems.is_empty() {
             return Err(reader.problems);
         }
@@ -228,6 +232,7 @@ impl Config {
             data_dir,
             database,
             images_dir,
+            python,
             gateway_key,
             fixed,
             bucket_secret,

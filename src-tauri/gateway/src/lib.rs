@@ -7,11 +7,13 @@
 
 pub mod account;
 pub mod activity;
+pub mod archive;
 pub mod cli;
 pub mod cloud;
 pub mod config;
 pub mod events;
 pub mod http;
+pub mod import;
 pub mod jobs;
 pub mod library;
 pub mod logbook;

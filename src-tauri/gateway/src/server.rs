@@ -1,6 +1,7 @@
 //! The composition root: puts the parts together, listens, and takes everything down again in order.
 
 mod connections;
+mod offline;
 
 use std::{
     io,
@@ -12,6 +13,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::connections::{Room, accept, listen};
+pub use self::offline::{Offline, OfflineError};
 
 use crate::{
     account::{Account, AccountError, Tickets},
@@ -19,6 +21,7 @@ use crate::{
     config::Config,
     events::Events,
     http::{self, App, Archives, Health, Origins, Phase},
+    import,
     jobs::{self, Jobs, Sweep},
     library::{Library, Thumbnails},
     logbook::{self, Lines},
@@ -26,7 +29,7 @@ use crate::{
     providers::{self, ProviderError},
     relay::Relay,
     settings::{Keys, LiveSettings, Settings},
-    store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile, Vault},
+    store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile, Vault, python::PythonFolder},
     upstream::{
         Learnt,
         fetch::{Fetcher, Limits, Policy},
@@ -131,6 +134,7 @@ impl Gateway {
         let secrets_file = SecretsFile::new(folder.layout.secrets());
         let first_start = secrets_file.read()?.is_none();
         let secrets = secrets_file.read_or_create()?;
+        let had_ticket = secrets.setup_ticket.is_some();
         let db = Db::open(&folder.layout.database, &folder.layout.backups())?;
         check_mark(&folder, &db).await?;
         let files = Files::open(folder.layout.files.clone()).map_err(StartError::Files)?;
@@ -145,7 +149,12 @@ impl Gateway {
         let present = settings.snapshot();
         library.use_bucket(present.bucket.clone(), present.copies_first).await?;
         let (account, ticket) = open_account(config, &db, &vault).await?;
+        // A rebuilt or imported folder has keys already, and nobody has seen its ticket yet.
+        let first_start = first_start || (ticket.is_some() && !had_ticket);
         let (jobs, loops, connections) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+        if let Some(python) = &config.python {
+            tell_of_python(&library, python).await;
+        }
         let learnt = Learnt::load(&db).await?;
         let (activity, records) = Activity::new(events.clone());
         let relay = Relay::new(library.clone(), routes, learnt, settings.clone(), activity, events.clone(), jobs.clone(), external);
@@ -322,6 +331,21 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 async fn forget_answers(relay: Relay, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(FORGET_INTERVAL)).await.is_some() {
         relay.tidy();
+    }
+}
+
+/// One line for who reads the log: there is something to be taken over.
+async fn tell_of_python(library: &Library, folder: &PythonFolder) {
+    match import::offer(library, folder).await {
+        Ok(offer) if offer.last.as_ref().is_none_or(|last| !last.complete) => tracing::warn!(
+            images = offer.figures.images,
+            bytes = offer.figures.bytes,
+            "an older PicGate was found in {}: take its pictures and settings over in /admin, or stop this one and run: picgate import {}",
+            folder.root.display(),
+            folder.root.display()
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the data of an older PicGate cannot be read"),
     }
 }
 

@@ -181,11 +181,17 @@ impl Account {
         let row = self.db.read(admin).await?;
         // An unknown name takes as long as a wrong password.
         let stored = row.as_ref().map(|admin| admin.password.clone());
+        let outdated = stored.as_deref().is_some_and(password::is_outdated);
         let known = row.is_some_and(|admin| admin.username == username.trim());
         if !self.verified(password, stored).await? || !known {
             self.throttle.failed(visitor.address);
             tracing::warn!(address = %visitor.address, "a sign-in failed");
             return Err(AccountError::WrongCredentials);
+        }
+        if outdated {
+            // Only now the password is at hand.
+            let hashed = self.hashed(password).await?;
+            self.db.write(move |t| set_admin_password(t, &hashed, now())).await?;
         }
         self.open_session(visitor).await
     }

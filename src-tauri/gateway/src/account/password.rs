@@ -1,4 +1,4 @@
-//! Passwords: which are good enough, and argon2id.
+//! Passwords: which are good enough, and argon2id; bcrypt is verified where an older program made it.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash::SaltString};
 
@@ -85,10 +85,18 @@ pub fn hash(password: &str) -> Option<String> {
     Some(argon2().hash_password(password.as_bytes(), &salt).ok()?.to_string())
 }
 
+/// Whether a hash is one of bcrypt, which the Python program made and which is to be replaced.
+pub fn is_outdated(stored: &str) -> bool {
+    stored.starts_with("$2")
+}
+
 /// Whether `password` is the one that was hashed. Takes as long when there is none. Blocks.
 pub fn verify(password: &str, stored: Option<&str>) -> bool {
     // Of a password that nobody has.
     const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    if let Some(stored) = stored.filter(|stored| is_outdated(stored)) {
+        return bcrypt::verify(password, stored).unwrap_or(false);
+    }
     let parsed = PasswordHash::new(stored.unwrap_or(NOBODY)).or_else(|_| PasswordHash::new(NOBODY));
     parsed.is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
 }
@@ -105,6 +113,14 @@ mod tests {
         for (password, stored) in [("wrong", Some(hashed.as_str())), ("", Some("")), ("x", None), ("x", Some("$argon2id$broken"))] {
             assert!(!verify(password, stored), "{password}");
         }
+    }
+
+    #[test]
+    fn a_hash_of_the_python_program_is_verified() {
+        let old = "$2b$12$4vcKGERLDrLcduNNaaKrEeyb2wOJR2nBwcxQF7TlpvO1GmIj1UzuK";
+        assert!(is_outdated(old) && !is_outdated(&hash("correct horse").expect("hashes")));
+        assert!(verify("correct-horse", Some(old)));
+        assert!(!verify("correct horse", Some(old)) && !verify("x", Some("$2b$12$broken")));
     }
 
     #[test]

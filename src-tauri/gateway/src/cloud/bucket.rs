@@ -39,6 +39,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Bytes of a file that are read at once.
 const READ: usize = 128 * 1024;
 
+/// First bytes of an object that tell what it is.
+const PEEK: usize = 64;
+
 /// Endpoints that want the bucket's name in the host; all others take it in the path.
 const NAME_IN_HOST: [&str; 4] = [".amazonaws.com", ".aliyuncs.com", ".myqcloud.com", ".volces.com"];
 
@@ -79,6 +82,15 @@ pub struct Found {
     pub changed: Option<Millis>,
     /// The time by the server's clock.
     pub server_time: Option<Millis>,
+}
+
+/// What is known of an object, and its first bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Peeked {
+    /// What is known of it.
+    pub found: Found,
+    /// At most [`PEEK`] of them.
+    pub head: Vec<u8>,
 }
 
 /// An object of a listing.
@@ -204,6 +216,35 @@ impl Bucket {
             server_time: None,
         };
         Ok(Downloading { found, body: got.body })
+    }
+
+    /// Asks what is known of an object, and for its first bytes: one call, as cheap as [`Self::head`].
+    ///
+    /// # Errors
+    /// [`BucketError`].
+    pub async fn peek(&self, key: &str) -> Result<Peeked, BucketError> {
+        let get = self.client.get_object().bucket(&self.config.name).key(key).range(format!("bytes=0-{}", PEEK - 1));
+        let mut got = get.customize().config_override(short()).send().await.map_err(sorted)?;
+        // `bytes 0-63/12345`; a server that knows no ranges sends all of it, of which only the beginning is read.
+        let whole = got.content_range().and_then(|range| range.rsplit('/').next()).and_then(|total| total.parse().ok());
+        let announced = got.content_length().and_then(|n| u64::try_from(n).ok());
+        let found = Found {
+            bytes: whole.or(announced).unwrap_or(0),
+            etag: got.e_tag().unwrap_or_default().trim_matches('"').to_ascii_lowercase(),
+            metadata: got.metadata().cloned().unwrap_or_default(),
+            changed: got.last_modified().and_then(|time| time.to_millis().ok()),
+            server_time: None,
+        };
+        let mut head = Vec::new();
+        while head.len() < PEEK {
+            match tokio::time::timeout(IDLE, got.body.try_next()).await {
+                Ok(Ok(Some(chunk))) => head.extend_from_slice(&chunk[..chunk.len().min(PEEK - head.len())]),
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => return Err(BucketError::new(Fault::Busy, format!("the download broke off: {error}"))),
+                Err(_) => return Err(BucketError::new(Fault::Timeout, "the download went silent")),
+            }
+        }
+        Ok(Peeked { found, head })
     }
 
     /// Removes an object; one that is not there is as good.

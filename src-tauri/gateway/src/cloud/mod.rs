@@ -5,6 +5,6 @@ mod bucket;
 mod check;
 mod error;
 
-pub use bucket::{Bucket, Downloading, Found, Listed, Upload};
+pub use bucket::{Bucket, Downloading, Found, Listed, Peeked, Upload};
 pub use check::{CheckStep, check};
 pub use error::{BucketError, Fault};

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub use backup::copy_to_bucket;
-pub use registry::{JobKind, JobView, Jobs};
+pub use registry::{Job, JobKind, JobView, Jobs};
 pub use sweep::{Preview, Sweep, SweepState};
 
 /// Something that wants to hear how many images are missing.

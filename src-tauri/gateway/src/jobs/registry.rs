@@ -37,11 +37,13 @@ pub enum JobKind {
     CheckFiles,
     /// Tries thumbnails again that failed or are gone.
     MakeThumbnails,
+    /// Takes over what the Python program kept.
+    Import,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::CleanExpired,
         Self::EnforceCap,
         Self::ForgetMetadata,
@@ -50,6 +52,7 @@ impl JobKind {
         Self::RetryFailed,
         Self::CheckFiles,
         Self::MakeThumbnails,
+        Self::Import,
     ];
 
     /// A stable word for it.
@@ -63,6 +66,7 @@ impl JobKind {
             Self::RetryFailed => "retry_failed",
             Self::CheckFiles => "check_files",
             Self::MakeThumbnails => "make_thumbnails",
+            Self::Import => "import",
         }
     }
 
@@ -231,6 +235,18 @@ impl Job {
     pub fn reached(&self, done: u64) {
         self.change(|view| view.done = done);
         self.tell();
+    }
+
+    /// So many steps are done, so many of them in vain, and so many bytes.
+    pub fn stands(&self, done: u64, failed: u64, bytes: u64) {
+        let mut told = false;
+        self.change(|view| {
+            told = view.done / TOLD_EVERY != done / TOLD_EVERY || done == view.total;
+            (view.done, view.failed, view.bytes) = (done, failed, bytes);
+        });
+        if told {
+            self.tell();
+        }
     }
 
     /// A step did not work and is not counted as done.

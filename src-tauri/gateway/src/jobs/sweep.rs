@@ -269,7 +269,7 @@ impl Sweep {
                 };
                 (amount, needs_bucket.filter(|reason| *reason == "no_bucket"))
             }
-            JobKind::CheckFiles | JobKind::MakeThumbnails => return Ok(Preview::default()),
+            JobKind::CheckFiles | JobKind::MakeThumbnails | JobKind::Import => return Ok(Preview::default()),
         };
         let reason = hindered.or((amount.count == 0).then_some("nothing"));
         Ok(Preview { amount, reason })
@@ -294,8 +294,11 @@ impl Sweep {
         Ok(found.await?)
     }
 
-    /// Begins a job; `None` if one of its kind runs.
+    /// Begins a job; `None` if one of its kind runs, or if it is none of the sweep's.
     pub fn start(&self, kind: JobKind, automatic: bool, last_copies: bool) -> Option<super::JobView> {
+        if kind == JobKind::Import {
+            return None;
+        }
         let sweep = self.clone();
         self.jobs.start(kind, automatic, move |job| async move {
             let done = match kind {
@@ -307,6 +310,7 @@ impl Sweep {
                 JobKind::RetryFailed => sweep.upload(&job, true).await,
                 JobKind::CheckFiles => sweep.check_files(&job).await,
                 JobKind::MakeThumbnails => sweep.make_thumbnails(&job).await,
+                JobKind::Import => Ok(()),
             };
             done.map_err(|error| {
                 tracing::error!(%error, job = kind.word(), "a job failed");

@@ -16,7 +16,7 @@ use crate::{
     store::{
         Blob, DbError, IMAGE_MAX, Part, Received, Seen,
         copies::{self, CopyState},
-        insert, mark_present,
+        insert_known, mark_present,
     },
 };
 
@@ -263,6 +263,10 @@ impl Fetch<'_> {
                 library.remove_orphan(sha256).await?;
                 return Ok(false);
             }
+            // A row that was made from the bucket's listing has none yet.
+            if self.record.as_ref().is_some_and(|record| record.blob.thumbnail == Thumbnail::Pending) {
+                library.thumbnails.ask(sha256, received.media_type);
+            }
         } else {
             let blob = BlobRecord {
                 sha256,
@@ -280,7 +284,7 @@ impl Fetch<'_> {
                 if copies::is_buried(t, id)? || crate::store::find(t, id)?.is_some() {
                     return Ok(false);
                 }
-                insert(t, &image)?;
+                insert_known(t, &image, true, now())?;
                 crate::store::touch(t, id, now())?;
                 copies::mark_stored(t, id, key.as_deref(), now())?;
                 Ok(true)

@@ -98,6 +98,12 @@ impl Library {
             return Err(BucketError::new(Fault::Disk, "the file on disk holds other bytes than were saved"));
         }
         let upload = Upload { path, bytes: due.blob.bytes, md5, media_type: due.blob.media_type, metadata: metadata(due) };
+        if due.claimed {
+            match bucket.verify(key, upload.bytes, &md5, sha256).await {
+                Err(error) if matches!(error.fault, Fault::WrongBytes | Fault::NoObject) => {}
+                result => return result,
+            }
+        }
         match bucket.put(key, &upload, true).await {
             Ok(()) => {}
             // Perhaps by ourselves, before a crash.

@@ -51,6 +51,28 @@ pub fn put(transaction: &Transaction<'_>, blob: &BlobRecord, now: Millis) -> rus
     Ok(())
 }
 
+/// Makes sure that a blob has a row whose bytes are in the bucket alone; one that is on disk stays so.
+pub fn put_elsewhere(transaction: &Transaction<'_>, blob: &BlobRecord, created_at: Millis, now: Millis) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "insert into blobs (sha256, bytes, media_type, width, height, complete, thumbnail, created_at, state, evicted_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'missing', ?9)
+             on conflict (sha256) do nothing",
+        )?
+        .execute(params![
+            blob.sha256.0,
+            blob.bytes as i64,
+            blob.media_type.mime(),
+            blob.size.map(|s| s.width),
+            blob.size.map(|s| s.height),
+            blob.complete,
+            blob.thumbnail.as_str(),
+            created_at,
+            now,
+        ])?;
+    Ok(())
+}
+
 /// Digests of all blobs that should be on disk.
 pub fn present_digests(connection: &Connection) -> rusqlite::Result<HashSet<Sha256>> {
     let mut statement = connection.prepare_cached("select sha256 from blobs where state = 'present'")?;

@@ -45,6 +45,8 @@ pub struct Due {
     pub key: Option<String>,
     /// Failures so far.
     pub attempts: u32,
+    /// It is said to be in the bucket already: asked for before it is sent.
+    pub claimed: bool,
 }
 
 /// An object to be removed.
@@ -90,7 +92,7 @@ pub fn clear_leases(transaction: &Transaction<'_>, now: Millis) -> rusqlite::Res
 /// Takes up to `limit` of what is due for this run.
 pub fn claim(transaction: &Transaction<'_>, run: &str, now: Millis, limit: usize) -> rusqlite::Result<Vec<Due>> {
     let sql = format!(
-        "select c.seq, i.id, i.source, i.created_at, c.key, c.attempts, {}
+        "select c.seq, i.id, i.source, i.created_at, c.key, c.attempts, c.stored_at is not null, {}
          from copies c join images i on i.seq = c.seq join blobs b on b.sha256 = i.sha256
          where c.state = 'pending' and c.lease is null and (c.due_at <= ?1 or c.due_at > ?2)
          order by c.due_at, c.seq limit ?3",
@@ -108,7 +110,7 @@ pub fn claim(transaction: &Transaction<'_>, run: &str, now: Millis, limit: usize
 /// One image, whether it is due or not; nothing if it is gone or its copy is not wanted.
 pub fn claim_one(transaction: &Transaction<'_>, run: &str, id: ImageId) -> rusqlite::Result<Option<Due>> {
     let sql = format!(
-        "select c.seq, i.id, i.source, i.created_at, c.key, c.attempts, {}
+        "select c.seq, i.id, i.source, i.created_at, c.key, c.attempts, c.stored_at is not null, {}
          from copies c join images i on i.seq = c.seq join blobs b on b.sha256 = i.sha256
          where i.id = ?1 and c.state = 'pending' and c.lease is null",
         blobs::COLUMNS
@@ -129,7 +131,8 @@ fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
         created_at: row.get(3)?,
         key: row.get(4)?,
         attempts: row.get(5)?,
-        blob: blobs::read(row, 6)?,
+        claimed: row.get(6)?,
+        blob: blobs::read(row, 7)?,
     })
 }
 
@@ -177,6 +180,13 @@ pub fn mark_stored(transaction: &Transaction<'_>, id: ImageId, key: Option<&str>
     let sql = "update copies set state = 'stored', key = ?2, stored_at = ?3, code = null, error = null, attempts = 0
                where seq = (select seq from images where id = ?1)";
     transaction.prepare_cached(sql)?.execute(params![id.as_bytes(), key, now])?;
+    Ok(())
+}
+
+/// The object's name if it is not the usual one, and when it is said to have been stored, which is to be confirmed.
+pub fn set_key(transaction: &Transaction<'_>, id: ImageId, key: Option<&str>, claimed_at: Option<Millis>) -> rusqlite::Result<()> {
+    let sql = "update copies set key = ?2, stored_at = ?3 where seq = (select seq from images where id = ?1)";
+    transaction.prepare_cached(sql)?.execute(params![id.as_bytes(), key, claimed_at])?;
     Ok(())
 }
 

@@ -31,11 +31,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKUPS_KEPT: usize = 5;
 
 /// All migrations, in order; append only.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/0001_library.sql"),
     include_str!("../../../../migrations/0002_conversations.sql"),
     include_str!("../../../../migrations/0003_admin.sql"),
     include_str!("../../../../migrations/0004_cloud.sql"),
+    include_str!("../../../../migrations/0005_imported.sql"),
 ];
 
 /// What can go wrong with the database.
@@ -56,6 +57,14 @@ pub enum DbError {
     /// The file is a database of the Python program.
     #[error("{} is a database of the Python program and is never changed", .0.display())]
     Python(PathBuf),
+    /// The file is no database of ours, or a damaged one.
+    #[error("{} is not a sound database of PicGate: {why}", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A migration failed; the database is as it was.
     #[error("the database cannot be brought up to date")]
     Migration(#[from] rusqlite_migration::Error),
@@ -68,8 +77,8 @@ pub enum DbError {
     /// The writing thread could not be started.
     #[error("the database's thread cannot be started")]
     Thread(#[source] std::io::Error),
-    /// The backup before a migration could not be written.
-    #[error("the database cannot be backed up before its migration")]
+    /// A copy of it could not be written.
+    #[error("the database cannot be copied: {0}")]
     Backup(#[source] std::io::Error),
     /// The writer is gone: the program is stopping.
     #[error("the database is closed")]
@@ -107,7 +116,7 @@ impl Db {
     /// # Errors
     /// [`DbError`]; nothing has been changed then.
     pub fn open(path: &Path, backups: &Path) -> Result<Self, DbError> {
-        if is_python(path) {
+        if super::python::is_python(path) {
             return Err(DbError::Python(path.to_owned()));
         }
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -213,7 +222,7 @@ impl Readers {
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -224,31 +233,30 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
-/// Whether a file is the database of the Python program: told by a table that only it has.
-pub fn is_python(path: &Path) -> bool {
-    let python = || -> rusqlite::Result<bool> {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection
-            .query_row("select count(*) from pragma_table_info('images') where name = 'has_r2_copy'", [], |row| row.get::<_, i64>(0))
-            .map(|n| n > 0)
-    };
-    path.exists() && python().unwrap_or(false)
+/// The schema of a file; 0 for an empty one.
+pub(super) fn check_version(connection: &Connection, path: &Path, backups: &Path) -> Result<usize, DbError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match usize::try_from(found) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(DbError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len(), backups: backups.to_owned() }),
+    }
+}
+
+/// Brings a database up to date.
+pub(super) fn to_latest(connection: &mut Connection) -> Result<(), DbError> {
+    Ok(Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(connection)?)
 }
 
 fn migrate(connection: &mut Connection, path: &Path, backups: &Path) -> Result<(), DbError> {
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found as usize > MIGRATIONS.len() {
-        return Err(DbError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len(), backups: backups.to_owned() });
-    }
-    if found > 0 && (found as usize) < MIGRATIONS.len() {
+    let found = check_version(connection, path, backups)?;
+    if found > 0 && found < MIGRATIONS.len() {
         back_up(connection, backups, found)?;
     }
-    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(connection)?;
-    Ok(())
+    to_latest(connection)
 }
 
 /// Writes a compact copy `schema-{version}-{time}.sqlite3` and forgets the oldest beyond [`BACKUPS_KEPT`].
-fn back_up(connection: &Connection, backups: &Path, version: i64) -> Result<(), DbError> {
+fn back_up(connection: &Connection, backups: &Path, version: usize) -> Result<(), DbError> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis());
     let target = backups.join(format!("schema-{version}-{now}.sqlite3"));
     connection.execute("vacuum into ?1", [target.to_string_lossy().as_ref()])?;
@@ -353,7 +361,7 @@ mod tests {
         let dir = folder();
         let connection = Connection::open_in_memory().expect("opens");
         connection.execute_batch("create table t (x); insert into t values (1)").expect("fills");
-        for version in 1..=BACKUPS_KEPT as i64 + 2 {
+        for version in 1..=BACKUPS_KEPT + 2 {
             back_up(&connection, dir.path(), version).expect("backs up");
         }
         let kept: Vec<_> = std::fs::read_dir(dir.path()).expect("lists").flatten().collect();

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256 as Hasher};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::folder::sync_folder;
+use super::{folder::sync_folder, held::HeldFiles};
 use crate::model::{Measured, Sha256};
 
 /// Damaged pictures that are kept for support.
@@ -196,15 +196,28 @@ impl Files {
             }
             sync_folder(&folder)?;
         }
-        for entry in fs::read_dir(root.join("tmp"))? {
+        let tmp = root.join("tmp");
+        for entry in fs::read_dir(&tmp)? {
             let _ = fs::remove_file(entry?.path());
         }
-        Ok(Self { root: Arc::new(root), rescues: Arc::new(Semaphore::new(RESCUES)), pins: Pins::default() })
+        // A backup may be under way beside us; only what nobody holds any longer goes.
+        HeldFiles::remove_abandoned(&tmp);
+        Ok(Self::at(root))
+    }
+
+    /// The folder at `root` as it is: for who only wants to know where things lie.
+    pub fn at(root: PathBuf) -> Self {
+        Self { root: Arc::new(root), rescues: Arc::new(Semaphore::new(RESCUES)), pins: Pins::default() }
     }
 
     /// Leave to keep one picture in memory because the disk failed; `None` when too many are.
     pub fn rescue(&self) -> Option<OwnedSemaphorePermit> {
         self.rescues.clone().try_acquire_owned().ok()
+    }
+
+    /// Where unfinished files lie.
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
     }
 
     /// A name nobody else uses.

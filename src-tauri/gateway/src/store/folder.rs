@@ -19,6 +19,16 @@ pub struct Layout {
     pub files: PathBuf,
 }
 
+/// What the names of things end in that a restore has not put in place yet.
+const RESTORING: &str = ".restoring";
+
+/// A path with something behind its name.
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// An opened data folder, locked against other processes for as long as this value lives.
 #[derive(Debug)]
 pub struct Folder {
@@ -43,6 +53,14 @@ pub enum FolderError {
     /// Another process holds the lock.
     #[error("another PicGate is already running on {}; stop it first, or give this one a folder of its own with --data-dir", .0.display())]
     InUse(PathBuf),
+    /// A restore broke off.
+    #[error("a restore into {} was not finished ({} is there)\n  remedy: run it again with the same archive, or remove that folder to do without it", root.display(), unfinished.display())]
+    Unfinished {
+        /// Where it was to go.
+        root: PathBuf,
+        /// What is there of it.
+        unfinished: PathBuf,
+    },
     /// The database knows another folder than this one: a mount is missing, or files were moved.
     #[error("{} does not hold the images that the database belongs to (its mark is missing or another)\n  remedy: mount or move the right folder there; to accept it as it is, put {expected} into {}", files.display(), files.join("install-id").display())]
     NotOurs {
@@ -69,6 +87,31 @@ impl Layout {
         self.root.join("backups")
     }
 
+    /// Where a restore puts things until it is complete: beside their places, so that they get there by a rename.
+    pub fn staging(&self) -> Self {
+        let root = beside(&self.root, RESTORING);
+        let files = if self.files == self.root { root.clone() } else { beside(&self.files, RESTORING) };
+        let database = match (self.database.strip_prefix(&self.root), self.database.strip_prefix(&self.files)) {
+            (Ok(inside), _) => root.join(inside),
+            (_, Ok(inside)) => files.join(inside),
+            _ => beside(&self.database, RESTORING),
+        };
+        Self { root, database, files }
+    }
+
+    /// Folders and files that have a place of their own, each with the other's counterpart, the root last.
+    pub fn parts<'a>(&'a self, other: &'a Self) -> Vec<(&'a Path, &'a Path)> {
+        let mut parts = Vec::new();
+        if self.files != self.root {
+            parts.push((self.files.as_path(), other.files.as_path()));
+        }
+        if !self.database.starts_with(&self.root) && !self.database.starts_with(&self.files) {
+            parts.push((self.database.as_path(), other.database.as_path()));
+        }
+        parts.push((self.root.as_path(), other.root.as_path()));
+        parts
+    }
+
     /// Keys.
     pub fn secrets(&self) -> PathBuf {
         self.root.join("secrets.json")
@@ -81,6 +124,10 @@ impl Folder {
     /// # Errors
     /// [`FolderError`], whose text names the remedy.
     pub fn open(layout: Layout) -> Result<Self, FolderError> {
+        let unfinished = layout.staging().root;
+        if unfinished.exists() {
+            return Err(FolderError::Unfinished { root: layout.root, unfinished });
+        }
         create_private(&layout.root)?;
         for folder in ["blobs", "thumbs", "tmp", "quarantine"] {
             create_private(&layout.files.join(folder))?;

@@ -26,13 +26,33 @@ impl Inserted {
 /// Inserts an image and its blob. The same upload again is the same image.
 pub fn insert(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Result<Inserted> {
     blobs::put(transaction, &image.blob, image.created_at)?;
-    let Origin { source, prompt, revised_prompt, model, upstream, upstream_model, parameters, duration_ms, made_from } = &image.origin;
-    if *source == Source::Uploaded
+    if image.origin.source == Source::Uploaded
         && let Some(id) = uploaded(transaction, &image.blob)?
     {
         touch(transaction, id, image.created_at)?;
         return Ok(Inserted::Known(id));
     }
+    insert_row(transaction, image)?;
+    Ok(Inserted::New(image.id))
+}
+
+/// Inserts an image that has its id already and no row yet. Its bytes are on disk, or (not `here`) in the bucket alone.
+pub fn insert_known(transaction: &Transaction<'_>, image: &NewImage, here: bool, now: Millis) -> rusqlite::Result<()> {
+    if here {
+        blobs::put(transaction, &image.blob, image.created_at)?;
+    } else {
+        blobs::put_elsewhere(transaction, &image.blob, image.created_at, now)?;
+    }
+    let mut image = image.clone();
+    if image.origin.source == Source::Uploaded && uploaded(transaction, &image.blob)?.is_some() {
+        // The same upload under two ids, as two gateways on one bucket make: both links work.
+        image.origin.source = Source::Imported;
+    }
+    insert_row(transaction, &image)
+}
+
+fn insert_row(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Result<()> {
+    let Origin { source, prompt, revised_prompt, model, upstream, upstream_model, parameters, duration_ms, made_from } = &image.origin;
     transaction
         .prepare_cached(
             "insert into images (id, sha256, source, prompt, revised_prompt, model, upstream, upstream_model, parameters, duration_ms,
@@ -57,8 +77,7 @@ pub fn insert(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Resu
     for (position, parent) in made_from.iter().enumerate() {
         lineage.execute(params![seq, position as i64, parent.as_bytes()])?;
     }
-    search::index(transaction, seq, &[prompt.as_deref(), revised_prompt.as_deref()])?;
-    Ok(Inserted::New(image.id))
+    search::index(transaction, seq, &[prompt.as_deref(), revised_prompt.as_deref()])
 }
 
 fn uploaded(connection: &Connection, blob: &BlobRecord) -> rusqlite::Result<Option<ImageId>> {

@@ -8,14 +8,18 @@ mod db;
 mod files;
 mod folder;
 pub mod gallery;
+mod held;
 mod images;
+pub mod imported;
 pub mod log_lines;
 mod meta;
 mod part;
+pub mod python;
 mod quirks;
 mod search;
 mod secrets;
 mod settings;
+mod snapshot;
 pub mod sweep;
 pub mod upstreams;
 mod vault;
@@ -30,16 +34,17 @@ pub use admin::{
 pub use blobs::{
     ImageFigures, image_figures, mark_missing, mark_present, pending_thumbnails, present_digests, set_thumbnail, thumbnails_again,
 };
-pub use db::{Db, DbError, is_python};
+pub use db::{Db, DbError};
 pub use files::{Blob, BlobReader, Files};
-pub use folder::{Folder, FolderError, Layout};
+pub use folder::{Folder, FolderError, Layout, beside, sync_folder};
 pub use gallery::{Cursor, Detailed, GalleryFilter, Listed, Sort};
-pub use images::{Inserted, adopt, find, insert, touch};
+pub use held::HeldFiles;
+pub use images::{Inserted, adopt, find, insert, insert_known, touch};
 pub use meta::{meta, set_meta};
 pub use part::{IMAGE_MAX, Part, PartError, Received, Seen, Verbatim};
 pub use quirks::{add as add_quirk, list as list_quirks, remove as remove_quirk};
 pub use secrets::{Secrets, SecretsError, SecretsFile};
 pub use settings::{load as load_settings, save as save_settings};
-
+pub use snapshot::{NamedBlob, Snapshot, count_images};
 pub use upstreams::UpstreamRow;
 pub use vault::Vault;

@@ -12,6 +12,7 @@ const KINDS: Record<JobKind, () => string> = {
   retry_failed: () => m.job_retry_failed(),
   check_files: () => m.job_check_files(),
   make_thumbnails: () => m.job_make_thumbnails(),
+  import: () => m.job_import(),
 };
 
 /** Jobs whose bytes are room that was made. */

@@ -283,6 +283,9 @@ pub async fn jobs(State(app): State<App>) -> Json<Jobs> {
 #[utoipa::path(post, path = "/jobs", request_body = NewJob, responses((status = 200, body = Job), (status = 409)))]
 pub async fn start(State(app): State<App>, Body(body): Body<NewJob>) -> Result<Json<Job>, AdminError> {
     let kind = JobKind::parse(body.kind.word()).ok_or_else(|| AdminError::field("invalid_request", "kind", "is not known"))?;
+    if kind == JobKind::Import {
+        return Ok(Json(super::import::start(&app)?.into()));
+    }
     let job = app.sweep.start(kind, false, body.last_copies);
     let job = job.ok_or_else(|| AdminError::new(StatusCode::CONFLICT, "job_running", "a job of this kind runs already"))?;
     Ok(Json(job.into()))

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod guard;
 mod images;
+mod import;
 mod live;
 mod model;
 mod overview;
@@ -79,6 +80,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cache::jobs, cache::start))
         .routes(routes!(cache::cancel))
         .routes(routes!(cache::test))
+        .routes(routes!(import::state, import::decline))
         .routes(routes!(live::logs, live::clear_logs))
         .routes(routes!(live::export_logs))
         .routes(routes!(live::activity))

@@ -14,7 +14,7 @@ use crate::{
     http::App,
     model::{BUCKET_SECRET, Event, SETTINGS, Secret, Setting, Shape as Takes, now},
     settings::{Keys, Settings},
-    store::{load_settings, save_settings},
+    store::{DbError, load_settings, save_settings},
 };
 
 /// What a setting takes.
@@ -181,17 +181,22 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
         let secret = secret.filter(|secret| !secret.is_empty()).map(Secret::new);
         app.secrets.change(move |secrets| secrets.r2_secret_access_key = secret).await?;
     }
-    let db = app.library.db();
-    db.write(move |t| save_settings(t, &values, now())).await?;
-    let table = db.read(load_settings).await?;
+    app.library.db().write(move |t| save_settings(t, &values, now())).await?;
+    apply(&app).await?;
+    tracing::info!(keys = keys.join(","), "settings were changed");
+    items(&app).await
+}
+
+/// Works from now on with what the table and the file of keys say.
+pub async fn apply(app: &App) -> Result<(), DbError> {
+    let table = app.library.db().read(load_settings).await?;
     let secrets = app.secrets.secrets();
     let present = Keys { gateway: secrets.gateway_key, bucket: secrets.r2_secret_access_key };
     app.settings.replace(Settings::resolve(&app.config, &table, present));
     let present = app.settings.snapshot();
     app.library.use_bucket(present.bucket.clone(), present.copies_first).await?;
-    tracing::info!(keys = keys.join(","), "settings were changed");
     app.events.tell(Event::Settings);
-    items(&app).await
+    Ok(())
 }
 
 /// The key that clients need.

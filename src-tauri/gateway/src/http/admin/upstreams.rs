@@ -18,7 +18,7 @@ use super::{
 use crate::{
     http::App,
     model::{Dialect, Event, Secret, now},
-    providers,
+    providers::{self, ProviderError},
     store::{UpstreamRow, upstreams},
     upstream::{Quirk, Upstream as Provider},
 };
@@ -191,13 +191,17 @@ pub async fn all(app: &App) -> Result<Vec<Upstream>, AdminError> {
     Ok(items)
 }
 
-async fn reload(app: &App) -> Result<Json<Upstreams>, AdminError> {
-    let routes = providers::routes(&app.config, app.library.db(), &app.secrets.secrets()).await;
-    match routes {
-        Ok(routes) => app.relay.set_routes(routes),
-        Err(error) => return Err(AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "upstream_failed", error.to_string())),
-    }
+/// Asks from now on the upstreams that the table names.
+pub async fn apply(app: &App) -> Result<(), ProviderError> {
+    app.relay.set_routes(providers::routes(&app.config, app.library.db(), &app.secrets.secrets()).await?);
     app.events.tell(Event::Upstreams);
+    Ok(())
+}
+
+async fn reload(app: &App) -> Result<Json<Upstreams>, AdminError> {
+    if let Err(error) = apply(app).await {
+        return Err(AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "upstream_failed", error.to_string()));
+    }
     Ok(Json(Upstreams { items: all(app).await? }))
 }
 

@@ -91,7 +91,11 @@ words! {
     SweepPause: "clock" | "bucket";
     /// What a job does.
     JobKindName: "clean_expired" | "enforce_cap" | "forget_metadata" | "clear_local" | "upload_pending" | "retry_failed"
-        | "check_files" | "make_thumbnails";
+        | "check_files" | "make_thumbnails" | "import";
+    /// Why something of an older program was not taken over as it was.
+    ImportProblem: "already_set" | "invalid" | "never" | "no_key" | "key_in_use" | "bad_key" | "bad_address" | "second_admin"
+        | "bad_account" | "account_stays" | "no_image_id" | "no_file" | "not_an_image" | "too_large" | "unreadable" | "no_bucket"
+        | "bucket_away" | "not_in_bucket";
     /// How a job stands.
     JobState: "running" | "done" | "failed" | "cancelled";
     /// Where a client runs.

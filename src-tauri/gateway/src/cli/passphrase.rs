@@ -1,0 +1,44 @@
+//! Where a passphrase comes from: a file, the environment, or a person at the terminal.
+
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use crate::model::Secret;
+
+/// The variable, also with `_FILE`.
+const VARIABLE: &str = "PICGATE_PASSPHRASE";
+
+/// The first line of a file.
+fn in_file(path: &Path) -> Result<Secret, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("the passphrase cannot be read from {}: {error}", path.display()))?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default()))
+}
+
+/// Asks for it; `twice` if a slip of the finger would make it useless. Blocks.
+///
+/// # Errors
+/// Why there is none, for a person.
+pub fn ask(file: Option<&PathBuf>, twice: bool) -> Result<Secret, String> {
+    if let Some(path) = file {
+        return in_file(path);
+    }
+    if let Some(path) = std::env::var_os(format!("{VARIABLE}_FILE")).filter(|path| !path.is_empty()) {
+        return in_file(Path::new(&path));
+    }
+    if let Ok(text) = std::env::var(VARIABLE)
+        && !text.is_empty()
+    {
+        return Ok(Secret::new(text));
+    }
+    if !io::stderr().is_terminal() {
+        return Err(format!("a passphrase is needed: name a file with --passphrase-file, or set {VARIABLE}"));
+    }
+    let prompt = |text: &str| rpassword::prompt_password(text).map_err(|error| format!("no passphrase can be asked for: {error}"));
+    let first = prompt("Passphrase: ")?;
+    if twice && prompt("The same again: ")? != first {
+        return Err("the two are not the same".into());
+    }
+    Ok(Secret::new(first))
+}
