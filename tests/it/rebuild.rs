@@ -160,7 +160,7 @@ async fn many_objects_are_listed_page_by_page() {
     let (said, errors, code) = run(dir.path(), REBUILD, &borrowed(&variables)).await;
     assert_eq!(code, 0, "{said} {errors}");
     assert!(said.contains(&format!("{count} images made")), "{said}");
-    println!("{count} objects in {:?}", began.elapsed());
+    eprintln!("{count} objects in {:?}", began.elapsed());
     assert!(bucket.most_at_once() <= 16, "{}", bucket.most_at_once());
 }
 
