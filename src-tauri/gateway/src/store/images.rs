@@ -61,6 +61,11 @@ pub fn insert(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Resu
     Ok(Inserted::New(image.id))
 }
 
+/// Whether a user's upload has these bytes.
+pub fn is_uploaded(connection: &Connection, blob: &BlobRecord) -> rusqlite::Result<bool> {
+    uploaded(connection, blob).map(|found| found.is_some())
+}
+
 fn uploaded(connection: &Connection, blob: &BlobRecord) -> rusqlite::Result<Option<ImageId>> {
     connection
         .prepare_cached("select id from images where sha256 = ?1 and source = 'uploaded'")?

@@ -28,13 +28,14 @@ pub use admin::{
     session_by_token, set_admin_password, touch_session,
 };
 pub use blobs::{
-    ImageFigures, image_figures, mark_missing, mark_present, pending_thumbnails, present_digests, set_thumbnail, thumbnails_again,
+    ImageFigures, image_figures, is_known, mark_missing, mark_present, pending_thumbnail, pending_thumbnails, present_digests,
+    set_thumbnail, thumbnails_again,
 };
 pub use db::{Db, DbError, is_python};
 pub use files::{Blob, BlobReader, Files};
 pub use folder::{Folder, FolderError, Layout};
 pub use gallery::{Cursor, Detailed, GalleryFilter, Listed, Sort};
-pub use images::{Inserted, adopt, find, insert, touch};
+pub use images::{Inserted, adopt, find, insert, is_uploaded, touch};
 pub use meta::{meta, set_meta};
 pub use part::{IMAGE_MAX, Part, PartError, Received, Seen, Verbatim};
 pub use quirks::{add as add_quirk, list as list_quirks, remove as remove_quirk};
