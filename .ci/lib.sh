@@ -4,7 +4,7 @@
 # The oldest Rust that builds this (Cargo.toml, rust-version).
 RUST_MIN=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 
-# Where the OpenAI SDK for the tests is installed.
+# Where the Python packages of the tests are installed.
 VENV=target/sdk-venv
 
 # rustup puts itself here; a shell that was open before it came does not know that yet.
@@ -223,10 +223,10 @@ find_python() {
     return 1
 }
 
-# need_sdk: a virtual environment with the pinned SDK. Made again when the pin has changed.
+# need_sdk: a virtual environment with what tests/sdk/requirements.txt pins. Made again when that has changed.
 need_sdk() {
     cmp -s tests/sdk/requirements.txt "$VENV/installed.txt" && venv_python >/dev/null && return 0
-    say "Installing the OpenAI SDK for the tests into $VENV"
+    say "Installing the Python packages of the tests (OpenAI's SDK, moto) into $VENV"
     rm -rf "$VENV"
     mkdir -p target
     "$(find_python)" -m venv "$VENV"

@@ -47,8 +47,10 @@ async fn what_was_not_used_for_long_goes_if_the_bucket_has_it() {
     let unconfirmed = draw(&app, &upstream, "unconfirmed", 2, 32).await;
     until_cloud(&admin, &unconfirmed, "failed").await;
     clock.shift(70 * HOUR);
+    admin.stays_signed_in().await;
     let used = draw(&app, &upstream, "used", 3, 32).await;
     clock.shift(74 * HOUR);
+    admin.stays_signed_in().await;
     let cache = admin.get("cache").await;
     assert_eq!(cache["actions"]["clean_expired"]["count"], 1, "{cache}");
     sweep(&app, &admin).await;
@@ -72,12 +74,14 @@ async fn without_a_bucket_neither_time_nor_cap_removes_anything_unless_it_was_ch
     let mut ids = Vec::new();
     for seed in 0..3u32 {
         clock.shift(i64::from(seed) * HOUR);
+        admin.stays_signed_in().await;
         upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(seed, 700_000))}]})));
         let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
         ids.push(answer["data"][0]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
     }
     admin.send(Method::PATCH, "settings", &json!({"values": {"cache_cap_mb": "1"}})).await;
     clock.shift(13 * DAY);
+    admin.stays_signed_in().await;
     sweep(&app, &admin).await;
     for id in &ids {
         assert!(local(&admin, id).await);
@@ -105,6 +109,7 @@ async fn the_cap_removes_the_longest_unused_first_and_no_more_than_it_must() {
     let mut ids = Vec::new();
     for seed in 0..3u32 {
         clock.shift(i64::from(seed) * HOUR);
+        admin.stays_signed_in().await;
         upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(seed, 450_000))}]})));
         let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
         let id = answer["data"][0]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
@@ -114,6 +119,7 @@ async fn the_cap_removes_the_longest_unused_first_and_no_more_than_it_must() {
     // The first one is looked at last.
     app.image(&format!("/images/{}", ids[0])).await;
     clock.shift(3 * HOUR);
+    admin.stays_signed_in().await;
     sweep(&app, &admin).await;
     assert!(local(&admin, &ids[0]).await && !local(&admin, &ids[1]).await && local(&admin, &ids[2]).await);
     assert_eq!(admin.get("cache").await["sweep"]["over_bytes"], 0);
@@ -128,6 +134,7 @@ async fn old_rows_are_forgotten_and_their_links_go_on_unless_the_objects_go_too(
     let id = draw(&app, &upstream, "a secret wish", 5, 32).await;
     until_cloud(&admin, &id, "stored").await;
     clock.shift(6 * DAY);
+    admin.stays_signed_in().await;
     sweep(&app, &admin).await;
     assert_eq!(admin.get("images").await["total"], 0);
     assert_eq!(admin.get("images?q=secret").await["total"], 0);
@@ -159,6 +166,7 @@ async fn a_clock_that_jumps_removes_nothing_until_somebody_says_it_is_right() {
     app.gateway.sweep().look_now().await;
     for years in [10, -10] {
         clock.shift(years * 365 * DAY);
+        admin.stays_signed_in().await;
         sweep(&app, &admin).await;
         assert!(local(&admin, &id).await, "{years} years");
         assert!(bucket.object(&format!("picgate/{id}")).is_some());
@@ -168,10 +176,11 @@ async fn a_clock_that_jumps_removes_nothing_until_somebody_says_it_is_right() {
             assert_eq!(cache["actions"]["clean_expired"]["reason"], "clock");
         }
         // Drawing and copying go on.
-        let during = draw(&app, &upstream, "meanwhile", 60 + years as u32, 32).await;
+        let during = draw(&app, &upstream, "meanwhile", (60 + years) as u32, 32).await;
         until_cloud(&admin, &during, "stored").await;
     }
     clock.shift(2 * HOUR);
+    admin.stays_signed_in().await;
     assert_eq!(admin.request(Method::POST, "cache/clock").json(&json!({})).send().await.unwrap().status(), 204);
     sweep(&app, &admin).await;
     assert!(!local(&admin, &id).await);
@@ -207,4 +216,71 @@ async fn what_is_being_read_is_read_to_its_end() {
     })
     .await;
     assert_eq!(app.image(&link).await, bytes);
+}
+
+#[tokio::test]
+async fn a_job_that_a_person_begins_looks_at_the_clock_first() {
+    let clock = Clock::hold();
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[("PICGATE_DELETE_CLOUD_WITH_METADATA", "true")]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "precious", 7, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    app.gateway.sweep().look_now().await;
+    // Nobody has looked since it jumped.
+    clock.shift(10 * 365 * DAY);
+    admin.stays_signed_in().await;
+    for kind in ["forget_metadata", "clean_expired", "enforce_cap"] {
+        run_job(&admin, &json!({"kind": kind})).await;
+    }
+    assert!(local(&admin, &id).await);
+    assert!(bucket.object(&format!("picgate/{id}")).is_some());
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_does_not_keep_copies_waiting() {
+    let clock = Clock::hold();
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let gone = draw(&app, &upstream, "to be removed", 8, 32).await;
+    until_cloud(&admin, &gone, "stored").await;
+    bucket
+        .break_with(&[Fault::RefuseMethod(Method::PUT, 400, "InvalidRequest"), Fault::RefuseMethod(Method::DELETE, 400, "InvalidRequest")]);
+    let id = draw(&app, &upstream, "waits", 9, 32).await;
+    until_cloud(&admin, &id, "failed").await;
+    admin.send(Method::POST, "images/delete", &json!({"ids": [gone], "what": "all"})).await;
+    eventually("the removal to be tried", async || (!bucket.seen(&Method::DELETE).is_empty()).then_some(())).await;
+    clock.shift(-10 * 365 * DAY);
+    admin.stays_signed_in().await;
+    bucket.heal();
+    until_cloud(&admin, &id, "stored").await;
+    eventually("the object to go", async || bucket.object(&format!("picgate/{gone}")).is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_goes_beyond_the_cap_for_want_of_a_copy_takes_no_copy_along() {
+    let clock = Clock::hold();
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[("PICGATE_CACHE_CAP_MB", "1"), ("PICGATE_EVICT_LAST_COPY", "true")]).await;
+    let admin = Admin::set_up(&app).await;
+    let bytes = pictures::large(10, 1_500_000);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&bytes)}]})));
+        let answer: Value = app.send("/v1/images/generations", &json!({"prompt": ids.len().to_string()})).await.json().await.unwrap();
+        ids.push(answer["data"][0]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
+        if ids.len() == 1 {
+            until_cloud(&admin, &ids[0], "stored").await;
+            bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 400, "InvalidRequest")]);
+        }
+    }
+    until_cloud(&admin, &ids[1], "failed").await;
+    clock.shift(HOUR);
+    admin.stays_signed_in().await;
+    sweep(&app, &admin).await;
+    bucket.heal();
+    assert_eq!(app.get(&format!("/images/{}", ids[1])).await.status(), 404, "it had no copy, and that was chosen");
+    assert!(!local(&admin, &ids[0]).await);
+    assert_eq!(app.image(&format!("/images/{}", ids[0])).await, bytes, "the other one of the same bytes had one");
 }

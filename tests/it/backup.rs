@@ -14,10 +14,10 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
-    admin::{Admin, draw},
-    cloud::{app_with, listed, run_job, until_cloud},
-    support::{FakeBucket, FakeUpstream, TestApp, eventually, pictures, process},
+use crate::support::{
+    FakeBucket, FakeUpstream, TestApp,
+    admin::{Admin, app_with, draw, listed, run_job, until_cloud},
+    eventually, pictures, process,
 };
 
 const PASSPHRASE: &str = "correct horse battery";

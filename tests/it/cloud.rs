@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     FakeBucket, FakeUpstream, Fault, PATIENCE, Scripted, TestApp,
     admin::{Admin, app_with, code, draw, listed, run_job, until_bucket, until_cloud},
+    bucket::{BUCKET, OTHER},
     eventually, pictures,
 };
 
@@ -98,53 +99,6 @@ async fn a_conversation_goes_on_with_an_image_that_is_only_in_the_bucket() {
     app.chat(&question).await;
     let sent = upstream.requests().last().unwrap().body.clone();
     assert!(String::from_utf8_lossy(&sent).contains(&pictures::base64(&pictures::png(3, 64))));
-}
-
-#[tokio::test]
-async fn everything_a_bucket_can_do_wrong_ends_well_once_it_is_healed() {
-    let faults: Vec<(&str, Vec<Fault>)> = vec![
-        ("forbidden", vec![Fault::Refuse(403, "AccessDenied")]),
-        ("wrong key", vec![Fault::Refuse(403, "InvalidAccessKeyId")]),
-        ("wrong secret", vec![Fault::Refuse(403, "SignatureDoesNotMatch")]),
-        ("no bucket", vec![Fault::Refuse(404, "NoSuchBucket")]),
-        ("a clock that is off", vec![Fault::Refuse(403, "RequestTimeTooSkewed")]),
-        ("server errors", vec![Fault::Refuse(500, "InternalError")]),
-        ("unavailable", vec![Fault::Refuse(503, "SlowDown")]),
-        ("resets", vec![Fault::Reset]),
-        ("resets after the work is done", vec![Fault::ResetAfter]),
-        ("only PUT fails", vec![Fault::RefuseMethod(Method::PUT, 500, "InternalError")]),
-        ("only HEAD fails", vec![Fault::RefuseMethod(Method::HEAD, 500, "InternalError")]),
-        ("lying lengths", vec![Fault::LieAboutLength]),
-        ("half stored", vec![Fault::StoreHalf]),
-        ("lying digests and other bytes", vec![Fault::LieAboutEtag, Fault::Flip]),
-        ("slow", vec![Fault::Slow(Duration::from_millis(300))]),
-    ];
-    let upstream = FakeUpstream::start().await;
-    let bucket = FakeBucket::start().await;
-    let app = app_with(&upstream, &bucket, &[]).await;
-    let admin = Admin::set_up(&app).await;
-    for (seed, (name, faults)) in faults.into_iter().enumerate() {
-        let lies = !matches!(faults[0], Fault::Slow(_));
-        bucket.break_with(&faults);
-        let id = draw(&app, &upstream, name, 100 + seed as u32, 48).await;
-        if lies {
-            eventually(&format!("{name} to be noticed"), async || {
-                let cache = admin.get("cache").await;
-                (cache["uploads"]["failed"] == 1 || cache["bucket"]["state"] == "paused").then_some(())
-            })
-            .await;
-            assert_ne!(listed(&admin, &id).await["cloud"], "stored", "{name}");
-            // Nothing goes from disk that is not confirmed.
-            run_job(&admin, &json!({"kind": "clear_local"})).await;
-            assert_eq!(listed(&admin, &id).await["local"], true, "{name}");
-        }
-        bucket.heal();
-        run_job(&admin, &json!({"kind": "retry_failed"})).await;
-        run_job(&admin, &json!({"kind": "upload_pending"})).await;
-        until_cloud(&admin, &id, "stored").await;
-        assert_eq!(bucket.object(&format!("picgate/{id}")).expect("an object"), pictures::png(100 + seed as u32, 48), "{name}");
-    }
-    assert!(bucket.most_at_once() <= 5, "{}", bucket.most_at_once());
 }
 
 #[tokio::test]
@@ -263,32 +217,6 @@ async fn copies_go_one_by_one_and_the_last_one_only_if_that_is_said() {
 }
 
 #[tokio::test]
-async fn wrong_bytes_from_the_bucket_are_never_handed_out_whole() {
-    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
-    let app = app_with(&upstream, &bucket, &[]).await;
-    let admin = Admin::set_up(&app).await;
-    upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(8, 400_000))}]})));
-    let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
-    let link = answer["data"][0]["url"].as_str().unwrap().to_owned();
-    let id = link.rsplit('/').next().unwrap();
-    until_cloud(&admin, id, "stored").await;
-    run_job(&admin, &json!({"kind": "clear_local"})).await;
-    for fault in [Fault::Flip, Fault::Cut(100_000)] {
-        bucket.break_with(std::slice::from_ref(&fault));
-        let response = app.get(&format!("/images/{id}")).await;
-        assert_eq!(response.status(), 200);
-        assert!(response.bytes().await.is_err(), "{fault:?}: the answer ends short");
-        assert_eq!(listed(&admin, id).await["local"], false);
-        bucket.heal();
-        // A copy in doubt is looked at again; it is whole, so it counts again.
-        until_cloud(&admin, id, "stored").await;
-    }
-    assert_eq!(app.image(&link).await, pictures::large(8, 400_000));
-    bucket.break_with(&[Fault::Refuse(503, "SlowDown")]);
-    run_job(&admin, &json!({"kind": "clear_local"})).await;
-}
-
-#[tokio::test]
 async fn an_image_in_a_bucket_that_is_away_is_503_and_one_that_is_lost_404() {
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let app = app_with(&upstream, &bucket, &[]).await;
@@ -399,4 +327,77 @@ async fn a_restart_goes_on_with_what_was_waiting() {
     eventually("the object", async || bucket.object(&format!("picgate/{id}")).map(|_| ())).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(app);
+}
+
+#[tokio::test]
+async fn an_image_deleted_while_another_bucket_is_used_is_deleted_from_the_first_one_too() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let variables = bucket.variables();
+    let fixed: Vec<(&str, &str)> =
+        variables.iter().filter(|(name, _)| *name != "PICGATE_R2_BUCKET").map(|(name, value)| (*name, value.as_str())).collect();
+    let app = TestApp::over_with(&upstream, "up-model", &fixed).await;
+    let admin = Admin::set_up(&app).await;
+    let uses = async |name: &str| {
+        admin.send(Method::PATCH, "settings", &json!({"values": {"r2_bucket": name}})).await;
+        until_bucket(&admin, "ok").await;
+    };
+    uses(BUCKET).await;
+    let id = draw(&app, &upstream, "moves", 21, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    uses(OTHER).await;
+    until_cloud(&admin, &id, "stored").await;
+    let key = format!("picgate/{id}");
+    assert!(bucket.object_in(BUCKET, &key).is_some() && bucket.object_in(OTHER, &key).is_some());
+    admin.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "all"})).await;
+    eventually("the object to go", async || bucket.object_in(OTHER, &key).is_none().then_some(())).await;
+    uses(BUCKET).await;
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+    eventually("the object to go from there too", async || bucket.object_in(BUCKET, &key).is_none().then_some(())).await;
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+}
+
+#[tokio::test]
+async fn clearing_the_disk_of_last_copies_leaves_what_the_bucket_has() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let safe = draw(&app, &upstream, "safe", 22, 32).await;
+    until_cloud(&admin, &safe, "stored").await;
+    bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 400, "InvalidRequest")]);
+    let unsafe_one = draw(&app, &upstream, "the same picture again", 22, 32).await;
+    until_cloud(&admin, &unsafe_one, "failed").await;
+    run_job(&admin, &json!({"kind": "clear_local", "last_copies": true})).await;
+    assert_eq!(app.get(&format!("/images/{unsafe_one}")).await.status(), 404);
+    assert_eq!(listed(&admin, &safe).await["local"], false);
+    assert_eq!(app.image(&format!("/images/{safe}")).await, pictures::png(22, 32));
+}
+
+#[tokio::test]
+async fn the_copy_in_the_bucket_stays_when_the_one_on_disk_turns_out_to_be_gone() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "somebody tidies up", 23, 32).await;
+    until_cloud(&admin, &id, "stored").await;
+    let hex = pictures::sha256(&pictures::png(23, 32));
+    std::fs::remove_file(app.store().join("blobs").join(&hex[..2]).join(&hex)).unwrap();
+    let answer = admin.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "cloud"})).await;
+    assert_eq!(answer["items"][0]["code"], "last_copy", "{answer}");
+    assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(23, 32));
+}
+
+#[tokio::test]
+async fn an_image_has_its_thumbnail_however_soon_its_file_goes() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let mut ids = Vec::new();
+    for seed in 30..36 {
+        ids.push(draw(&app, &upstream, "short", seed, 400).await);
+        eventually("the object", async || bucket.object(&format!("picgate/{}", ids.last().unwrap())).map(|_| ())).await;
+        run_job(&admin, &json!({"kind": "clear_local"})).await;
+    }
+    for id in ids {
+        assert_eq!(app.get(&format!("/images/{id}/thumbnail")).await.status(), 200);
+    }
 }

@@ -13,10 +13,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    admin::{Admin, code},
     backup::run,
-    cloud::{listed, run_job, until_cloud},
-    support::{FakeBucket, TestApp, eventually, pictures, process},
+    support::{
+        FakeBucket, TestApp,
+        admin::{Admin, code, listed, run_job, until_cloud},
+        eventually, pictures, process,
+    },
 };
 
 const PNG: &str = "1c012374-974e-46a0-b90c-cf536aa10f77";

@@ -16,10 +16,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    admin::{Admin, draw},
     backup::run,
-    cloud::{app_with, listed, until_cloud},
-    support::{FakeBucket, FakeUpstream, Fault, TestApp, bucket, eventually, pictures, process},
+    support::{
+        FakeBucket, FakeUpstream, Fault, TestApp,
+        admin::{Admin, app_with, draw, listed, until_cloud},
+        bucket, eventually, pictures, process,
+    },
 };
 
 fn borrowed<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {

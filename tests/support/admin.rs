@@ -10,7 +10,7 @@ use super::{
 
 /// A signed-in browser.
 pub struct Admin<'a> {
-    app: &'a TestApp,
+    pub app: &'a TestApp,
     pub cookie: String,
 }
 
@@ -27,6 +27,13 @@ impl<'a> Admin<'a> {
     /// Who has just signed in.
     pub fn signed_in(app: &'a TestApp, response: &Response) -> Self {
         Self { app, cookie: cookie(response) }
+    }
+
+    /// Sessions end when the clock goes on; this one begins anew.
+    pub async fn stays_signed_in(&self) {
+        let now = picgate_gateway::model::now();
+        let sql = "update sessions set seen_at = ?1, created_at = ?1";
+        self.app.gateway.library().db().write(move |t| t.execute(sql, [now])).await.expect("writes");
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

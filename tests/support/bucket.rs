@@ -45,6 +45,12 @@ pub enum Fault {
     LieAboutEtag,
     /// Stores an object cut in half and says that all is well.
     StoreHalf,
+    /// Another fault, only for requests of this method.
+    Only(Method, Box<Fault>),
+    /// By its clock it is so much later, and requests of another time are refused.
+    Later(Duration),
+    /// Sends so many bytes of a download and then nothing until it is told to [go on](FakeBucket::go_on).
+    HoldAfter(usize),
 }
 
 /// A request that came.
@@ -64,6 +70,7 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     running: AtomicUsize,
     most: AtomicUsize,
+    go_on: tokio::sync::Notify,
 }
 
 pub struct FakeBucket {
@@ -95,6 +102,10 @@ impl FakeBucket {
             std::fs::create_dir(dir.path().join(bucket)).expect("makes the bucket");
         }
         let mut builder = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).expect("a file system"));
+        // What is too far from its own time is for the network in front to say.
+        let mut config = s3s::config::S3Config::default();
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        builder.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
         builder.set_auth(s3s::auth::SimpleAuth::from_single(KEY_ID, SECRET));
         let shared = Arc::new(Shared {
             root: dir.path().to_owned(),
@@ -104,6 +115,7 @@ impl FakeBucket {
             seen: Mutex::default(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            go_on: tokio::sync::Notify::new(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
         let address = listener.local_addr().expect("an address");
@@ -138,6 +150,11 @@ impl FakeBucket {
         *self.shared.faults.lock().unwrap() = faults.to_vec();
     }
 
+    /// Ends a [`Fault::HoldAfter`].
+    pub fn go_on(&self) {
+        self.shared.go_on.notify_one();
+    }
+
     pub fn heal(&self) {
         self.break_with(&[]);
     }
@@ -164,9 +181,13 @@ impl FakeBucket {
         self.dir.path().join(BUCKET).join(key)
     }
 
-    /// An object of the bucket `bucket`.
+    /// Where an object of the bucket `bucket` lies.
+    pub fn path_in(&self, bucket: &str, key: &str) -> std::path::PathBuf {
+        self.dir.path().join(bucket).join(key)
+    }
+
     pub fn object_in(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.dir.path().join(bucket).join(key)).ok()
+        std::fs::read(self.path_in(bucket, key)).ok()
     }
 
     pub fn object(&self, key: &str) -> Option<Vec<u8>> {
@@ -212,12 +233,18 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     result
 }
 
-async fn answer_one(shared: &Shared, request: Request<Incoming>) -> Result<Answer, std::io::Error> {
+async fn answer_one(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Answer, std::io::Error> {
     let method = request.method().clone();
     let seen = Seen { method: method.clone(), path: request.uri().path().to_owned(), headers: request.headers().clone() };
     shared.seen.lock().unwrap().push(seen);
     let mut faults = shared.faults.lock().unwrap().clone();
     faults.extend(shared.once.lock().unwrap().pop_front());
+    let concerned = |fault| match fault {
+        Fault::Only(which, fault) if which == method => Some(*fault),
+        Fault::Only(..) => None,
+        fault => Some(fault),
+    };
+    let faults: Vec<Fault> = faults.into_iter().filter_map(concerned).collect();
     let mut half = false;
     for fault in &faults {
         match fault {
@@ -225,6 +252,11 @@ async fn answer_one(shared: &Shared, request: Request<Incoming>) -> Result<Answe
             Fault::RefuseMethod(which, status, code) if *which == method => return Ok(refusal(*status, code)),
             Fault::Slow(time) => tokio::time::sleep(*time).await,
             Fault::Reset => return Err(std::io::Error::other("reset")),
+            Fault::Later(by) => {
+                if let Some(refusal) = refused_for_its_time(&request, *by) {
+                    return Ok(refusal);
+                }
+            }
             Fault::StoreHalf if method == Method::PUT => half = true,
             _ => {}
         }
@@ -240,6 +272,10 @@ async fn answer_one(shared: &Shared, request: Request<Incoming>) -> Result<Answe
         return Err(std::io::Error::other("reset"));
     }
     let (mut parts, body) = answered.into_parts();
+    if let Some(later) = faults.iter().find_map(|fault| if let Fault::Later(by) = fault { Some(*by) } else { None }) {
+        let date = httpdate::fmt_http_date(std::time::SystemTime::now() + later);
+        parts.headers.insert("date", date.parse().unwrap());
+    }
     if method == Method::HEAD && parts.status.is_success() {
         if faults.contains(&Fault::LieAboutLength) {
             let length: u64 = parts.headers["content-length"].to_str().unwrap().parse().unwrap();
@@ -253,13 +289,24 @@ async fn answer_one(shared: &Shared, request: Request<Incoming>) -> Result<Answe
         return Ok(Response::from_parts(parts, body.map_err(std::io::Error::other).boxed_unsync()));
     }
     let cut = faults.iter().find_map(|fault| if let Fault::Cut(after) = fault { Some(*after) } else { None });
-    if cut.is_none() && !faults.contains(&Fault::Flip) {
+    let hold = faults.iter().find_map(|fault| if let Fault::HoldAfter(after) = fault { Some(*after) } else { None });
+    if cut.is_none() && hold.is_none() && !faults.contains(&Fault::Flip) {
         return Ok(Response::from_parts(parts, body.map_err(std::io::Error::other).boxed_unsync()));
     }
     let mut bytes = BodyExt::collect(body).await.map_err(std::io::Error::other)?.to_bytes().to_vec();
     if faults.contains(&Fault::Flip) {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
+    }
+    if let Some(after) = hold {
+        let (start, rest) = (Bytes::copy_from_slice(&bytes[..after]), Bytes::copy_from_slice(&bytes[after..]));
+        let shared = shared.clone();
+        let rest = futures_util::stream::once(async move {
+            shared.go_on.notified().await;
+            Ok(Frame::data(rest))
+        });
+        let start = futures_util::stream::iter([Ok(Frame::data(start))]);
+        return Ok(Response::from_parts(parts, StreamBody::new(start.chain(rest)).boxed_unsync()));
     }
     let Some(after) = cut else { return Ok(Response::from_parts(parts, full(bytes))) };
     bytes.truncate(after);
@@ -270,6 +317,20 @@ async fn answer_one(shared: &Shared, request: Request<Incoming>) -> Result<Answe
         Err(std::io::Error::other("cut"))
     });
     Ok(Response::from_parts(parts, StreamBody::new(start.chain(end)).boxed_unsync()))
+}
+
+/// What S3 does with a request that was signed more than 15 minutes from its own time.
+fn refused_for_its_time(request: &Request<Incoming>, later: Duration) -> Option<Answer> {
+    let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+    let signed = request.headers().get("x-amz-date")?.to_str().ok()?;
+    let signed = time::PrimitiveDateTime::parse(signed, format).ok()?.assume_utc();
+    let now = std::time::SystemTime::now() + later;
+    if (time::OffsetDateTime::from(now) - signed).abs() < Duration::from_secs(15 * 60) {
+        return None;
+    }
+    let mut refusal = refusal(403, "RequestTimeTooSkewed");
+    refusal.headers_mut().insert("date", httpdate::fmt_http_date(now).parse().unwrap());
+    Some(refusal)
 }
 
 fn refusal(status: u16, code: &str) -> Answer {

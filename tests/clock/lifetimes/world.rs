@@ -2,7 +2,7 @@
 //! whom, as far as anybody outside can know.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
@@ -88,6 +88,8 @@ pub struct World {
     pub shift: Millis,
     steps: usize,
     histories: usize,
+    /// What took how long, by its name.
+    spent: BTreeMap<String, (usize, Duration)>,
 }
 
 /// A folder in memory where there is such a thing: there are thousands of histories, and none tests the disk.
@@ -168,6 +170,7 @@ impl World {
             shift: 0,
             steps: 0,
             histories: 0,
+            spent: BTreeMap::new(),
         };
         world.set("r2_bucket", bucket::BUCKET);
         world
@@ -183,7 +186,11 @@ impl World {
 
     /// For a person: what was done.
     pub fn told(&self) -> String {
-        format!("{} histories with {} steps", self.histories, self.steps)
+        let line = |(what, (times, spent)): (&String, &(usize, Duration))| {
+            format!("\n  {what}: {times} times, {:.1} s, {:.1} ms each", spent.as_secs_f64(), spent.as_secs_f64() * 1000.0 / *times as f64)
+        };
+        let spent: String = self.spent.iter().map(line).collect();
+        format!("{} histories with {} steps{spent}\n", self.histories, self.steps)
     }
 
     pub fn one(&self) -> &Running {
@@ -201,13 +208,25 @@ impl World {
         }
         for (number, step) in steps.iter().enumerate() {
             let told = |broken: String| format!("step {number}, {step:?}: {broken}");
+            let began = Instant::now();
             self.take(clock, step).map_err(told)?;
+            let name = format!("{step:?}");
+            self.spend(name.split([' ', '(']).next().unwrap_or_default(), began);
+            let began = Instant::now();
             invariants::after_each_step(self).map_err(told)?;
+            self.spend("looking", began);
             self.steps += 1;
         }
+        let began = Instant::now();
         self.end(clock).map_err(|broken| format!("at the end: {broken}"))?;
+        self.spend("ending", began);
         self.histories += 1;
         Ok(())
+    }
+
+    fn spend(&mut self, what: &str, since: Instant) {
+        let (times, spent) = self.spent.entry(what.to_owned()).or_default();
+        (*times, *spent) = (*times + 1, *spent + since.elapsed());
     }
 
     /// All is healed: everything owed is there, everything gone is gone. Then all goes.
@@ -239,7 +258,9 @@ impl World {
         invariants::when_settled(self)?;
         invariants::when_empty(self)?;
         let defaults: Vec<&'static str> = self.settings.keys().copied().filter(|key| *key != "r2_bucket").collect();
-        self.reset(&defaults);
+        if !defaults.is_empty() {
+            self.reset(&defaults);
+        }
         (self.moved, self.images, self.cut_off) = (false, Vec::new(), Vec::new());
         (self.shift, self.settings) = (0, HashMap::from([("r2_bucket", bucket::BUCKET)]));
         clock.shift(0);
@@ -304,6 +325,9 @@ impl World {
 
     /// Changes a setting as the admin's page does.
     pub fn set(&mut self, key: &'static str, value: &'static str) {
+        if self.settings.get(key) == Some(&value) {
+            return;
+        }
         self.change(&json!({"values": {key: value}}));
         self.settings.insert(key, value);
         if key == "r2_bucket" {
@@ -364,7 +388,7 @@ impl World {
             if began.elapsed() > PATIENCE {
                 return Err(format!("these wait for ever: {waits:?}"));
             }
-            if kicked.is_none_or(|at| at.elapsed() > Duration::from_millis(500)) {
+            if kicked.is_none_or(|at| at.elapsed() > Duration::from_millis(30)) {
                 self.kick();
                 kicked = Some(Instant::now());
             }

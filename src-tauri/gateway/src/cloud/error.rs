@@ -1,6 +1,10 @@
 //! What a bucket says no with, sorted by what can be done about it.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::model::Millis;
 
 /// Longest words of a server that are kept, in characters.
 const WORDS_MAX: usize = 300;
@@ -84,13 +88,15 @@ pub struct BucketError {
     pub fault: Fault,
     /// What the server or the system said, short and without secrets.
     pub words: String,
+    /// How far the server's clock is ahead of ours, in milliseconds, if it refused and said what time it is.
+    pub ahead: Option<Millis>,
 }
 
 impl BucketError {
     /// A failure.
     pub fn new(fault: Fault, words: impl Into<String>) -> Self {
         let words: String = words.into();
-        Self { fault, words: words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_MAX).collect() }
+        Self { fault, words: words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_MAX).collect(), ahead: None }
     }
 }
 
@@ -123,13 +129,37 @@ where
     let code = error.as_service_error().and_then(|e| e.code()).unwrap_or_default().to_owned();
     let message = error.as_service_error().and_then(|e| e.message()).unwrap_or_default().to_owned();
     let fault = by_code(&code).unwrap_or_else(|| by_status(status));
+    // An answer to HEAD has no words, so any refusal may be about the time.
+    let date = error.raw_response().filter(|_| status == Some(403)).and_then(|response| response.headers().get("date"));
+    let ahead = date.and_then(|date| httpdate::parse_http_date(date).ok()).map(ahead_of_us);
     let said = match (code.is_empty(), message.is_empty()) {
         (true, true) => status.map_or_else(|| "the answer broke off".to_owned(), |status| format!("status {status}")),
         (false, true) => code,
         (true, false) => message,
         (false, false) => format!("{code}: {message}"),
     };
-    BucketError::new(fault, said)
+    let told = ahead.filter(|_| fault == Fault::ClockSkew).map(off);
+    BucketError { ahead, ..BucketError::new(fault, told.map_or_else(|| said.clone(), |told| format!("{told}: {said}"))) }
+}
+
+fn ahead_of_us(time: SystemTime) -> Millis {
+    let millis = |duration: std::time::Duration| Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX);
+    // The system's clock and not that of tests: it is what requests are signed with.
+    match time.duration_since(SystemTime::now()) {
+        Ok(ahead) => millis(ahead),
+        Err(behind) => -millis(behind.duration()),
+    }
+}
+
+/// For a person: by how much our clock is off.
+fn off(ahead: Millis) -> String {
+    let minutes = ahead.unsigned_abs() / 60_000;
+    let amount = match minutes {
+        0..120 => format!("{minutes} minutes"),
+        120..2880 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    };
+    format!("this computer's clock is {amount} {}", if ahead > 0 { "slow" } else { "fast" })
 }
 
 fn by_code(code: &str) -> Option<Fault> {

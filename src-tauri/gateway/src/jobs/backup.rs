@@ -58,7 +58,7 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
     let Some(room) = most.checked_sub(running.len()).filter(|room| *room > 0) else { return Ok(LOOK) };
     let (place, run) = (bucket.config().place(), remote.run().to_owned());
     let asked = place.clone();
-    let next = library.db().read(move |c| copies::next_due(c, &asked)).await?;
+    let next = library.db().read(move |c| copies::next_due(c, &asked, now())).await?;
     let wait = next.map_or(LOOK, |at| Duration::from_millis(u64::try_from(at - now()).unwrap_or(0)).min(LOOK));
     if !wait.is_zero() {
         if running.is_empty() && !remote.works() {

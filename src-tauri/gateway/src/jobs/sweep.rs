@@ -331,7 +331,8 @@ impl Sweep {
     }
 
     async fn clean_expired(&self, job: &Job) -> Result<(), LibraryError> {
-        let Some(ttl) = self.settings.snapshot().sweep.ttl.filter(|_| !self.state().clock_is_wrong) else { return Ok(()) };
+        let trusted = self.tick(0).await;
+        let Some(ttl) = self.settings.snapshot().sweep.ttl.filter(|_| trusted) else { return Ok(()) };
         self.library.access().flush(self.library.db()).await?;
         let cutoff = (now() - ttl).min(now() - GRACE);
         let expired = self.library.db().read(move |c| sweep::expired(c, cutoff)).await?;
@@ -340,14 +341,18 @@ impl Sweep {
     }
 
     async fn enforce_cap(&self, job: &Job) -> Result<(), LibraryError> {
-        let (safe, last) = self.over_cap(self.settings.snapshot().sweep).await?;
+        let trusted = self.tick(0).await;
+        let (safe, mut last) = self.over_cap(self.settings.snapshot().sweep).await?;
+        // What was saved just now counts as old for a clock that went ahead.
+        last.retain(|_| trusted);
+        let cutoff = now() - GRACE;
         job.total(safe.len() + last.len());
-        self.evict_all(job, safe, Some(now() - GRACE)).await?;
+        self.evict_all(job, safe, Some(cutoff)).await?;
         for candidate in last {
             if job.is_cancelled() {
                 break;
             }
-            let gone = self.library.drop_last_copy(candidate).await?;
+            let gone = self.library.drop_last_copy(candidate, Some(cutoff)).await?;
             job.step(candidate.bytes as u64, gone);
         }
         Ok(())
@@ -355,7 +360,9 @@ impl Sweep {
 
     async fn forget(&self, job: &Job) -> Result<(), LibraryError> {
         let rules = self.settings.snapshot().sweep;
-        let Some(retention) = rules.retention.filter(|_| !self.state().clock_is_wrong) else { return Ok(()) };
+        // Asked just now: the clock may have jumped since it was looked at last, and what goes here may go for good.
+        let trusted = self.tick(0).await;
+        let Some(retention) = rules.retention.filter(|_| trusted) else { return Ok(()) };
         let cutoff = now() - retention;
         job.total(self.library.db().read(move |c| sweep::forgettable_amount(c, cutoff)).await?.count.max(0) as usize);
         let mut done = 0;
@@ -378,7 +385,7 @@ impl Sweep {
             if job.is_cancelled() {
                 break;
             }
-            let gone = self.library.drop_last_copy(candidate).await?;
+            let gone = self.library.drop_last_copy(candidate, None).await?;
             job.step(candidate.bytes as u64, gone);
         }
         Ok(())
@@ -396,8 +403,8 @@ impl Sweep {
             job.reached((total as u64).saturating_sub(left));
             let bucket = self.library.remote().state();
             // What was tried in vain by now waits for its next attempt, which is not part of this.
-            let due = db.read(|c| copies::due_count(c, now())).await?;
-            if left == 0 || due == 0 {
+            let busy = db.read(|c| copies::is_busy(c, now())).await?;
+            if left == 0 || !busy {
                 let failed = figures.failed.max(0) as usize;
                 (0..failed.min(total)).for_each(|_| job.failed_step());
                 return Ok(());

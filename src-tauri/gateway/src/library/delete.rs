@@ -1,11 +1,23 @@
 //! Images go because a person wants it. First the rows, then the bytes; what a crash leaves in between goes at the next
 //! start.
 
+use std::sync::atomic::Ordering;
+
 use super::{Library, LibraryError};
 use crate::{
-    model::{Event, ImageId, Sha256, now},
-    store::{copies, gallery},
+    model::{Event, ImageId, Millis, Sha256, now},
+    store::{copies, gallery, sweep},
 };
+
+/// Which images are to be deleted; looked up in the transaction that deletes them.
+pub(super) enum Doomed {
+    /// These.
+    Images(Vec<ImageId>),
+    /// This one, if the bucket has not confirmed its copy.
+    Uncopied(ImageId),
+    /// All of a blob on disk that have no confirmed copy, if none was looked at since a time.
+    OfBlob(Sha256, Option<Millis>),
+}
 
 /// What became of one image that was to be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +34,26 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Db`]; nothing was deleted then.
     pub async fn delete(&self, ids: &[ImageId]) -> Result<Vec<(ImageId, Deleted)>, LibraryError> {
+        self.delete_those(Doomed::Images(ids.to_vec())).await
+    }
+
+    /// The same for images that are only known in the transaction.
+    ///
+    /// # Errors
+    /// [`LibraryError::Db`]; nothing was deleted then.
+    pub(super) async fn delete_those(&self, doomed: Doomed) -> Result<Vec<(ImageId, Deleted)>, LibraryError> {
         let _alone = self.keeping.write().await;
-        let wanted = ids.to_vec();
         let rows = self
             .db
             .write(move |t| {
+                let wanted = match doomed {
+                    Doomed::Images(ids) => ids,
+                    Doomed::Uncopied(id) => match copies::copy_of(t, id)? {
+                        Some((copies::CopyState::Stored, _)) => Vec::new(),
+                        _ => vec![id],
+                    },
+                    Doomed::OfBlob(sha256, unused_since) => sweep::without_copy(t, sha256, unused_since)?,
+                };
                 let one = |id| {
                     // Objects that may lie in a bucket go as well, as soon as it can be reached.
                     copies::bury(t, id, now())?;
@@ -37,6 +64,7 @@ impl Library {
             .await?;
         let mut results = Vec::with_capacity(rows.len());
         let mut gone = Vec::new();
+        self.deletions.fetch_add(1, Ordering::SeqCst);
         for (id, deleted) in rows {
             self.known.remove(&id);
             results.push((id, if deleted.is_some() { Deleted::Gone } else { Deleted::Unknown }));

@@ -17,7 +17,13 @@ pub mod thumbnail;
 mod thumbnails;
 mod upload;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use quick_cache::sync::Cache;
 use tokio::sync::{RwLock, Semaphore};
@@ -25,7 +31,7 @@ use tokio::sync::{RwLock, Semaphore};
 use crate::{
     events::Events,
     model::{BlobRecord, Event, ImageId, ImageRecord, NewImage, Origin, PixelSize, Thumbnail, now},
-    store::{self, Blob, Db, DbError, Files, Received},
+    store::{self, Blob, Db, DbError, Files, Received, copies},
 };
 
 pub use access::AccessLog;
@@ -83,6 +89,8 @@ pub struct Library {
     remote: Remote,
     /// Images that were looked up lately; what is in them never changes but the thumbnail's state.
     known: Arc<Cache<ImageId, ImageRecord>>,
+    /// How often images were deleted: who looks one up meanwhile must not remember it.
+    deletions: Arc<AtomicU64>,
 }
 
 impl Library {
@@ -98,6 +106,7 @@ impl Library {
             remote: Remote::new(events.clone()),
             events,
             known: Arc::new(Cache::new(KNOWN_MAX)),
+            deletions: Arc::default(),
         }
     }
 
@@ -152,11 +161,19 @@ impl Library {
         let (sha256, media_type) = (record.sha256, record.media_type);
         let image = NewImage { id: ImageId::random(), blob: record, origin, created_at: now() };
         let source = image.origin.source.as_str();
-        let inserted = self.db.write(move |t| store::insert(t, &image)).await?;
+        // Taken up in the same moment, or the background would come first and nobody would wait for it.
+        let run = self.remote.copies_first().then(|| self.remote.run().to_owned());
+        let inserted = self.db.write(move |t| {
+            let id = store::insert(t, &image)?.id();
+            let due = run.map(|run| copies::claim_one(t, &run, id, now())).transpose()?.flatten();
+            Ok((id, due))
+        });
+        let (id, due) = inserted.await?;
         drop(keeping);
         self.thumbnails.ask(sha256, media_type);
-        let id = inserted.id();
-        self.copy_first(id).await;
+        if self.remote.is_through() {
+            self.copy_first(id, due).await;
+        }
         self.remote.wake();
         self.events.tell(Event::Saved(id));
         tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
@@ -171,9 +188,13 @@ impl Library {
         if let Some(record) = self.known.get(&id) {
             return Ok(Some(record));
         }
+        let deletions = self.deletions.load(Ordering::SeqCst);
         let record = self.find(id).await?;
         if let Some(record) = &record {
             self.known.insert(id, record.clone());
+            if self.deletions.load(Ordering::SeqCst) != deletions {
+                self.known.remove(&id);
+            }
         }
         Ok(record)
     }

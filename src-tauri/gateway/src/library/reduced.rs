@@ -35,6 +35,13 @@ impl Library {
                 Err(_) => Some(Blob::memory(jpeg.into())),
             }
         });
-        made.await.ok().flatten()
+        let made = made.await.ok().flatten()?;
+        // Deleted meanwhile: then nothing made from it stays.
+        if matches!(self.db.read(move |c| crate::store::is_known(c, sha256)).await, Ok(false)) {
+            let files = self.files.clone();
+            let _ = tokio::task::spawn_blocking(move || files.remove_smaller(sha256)).await;
+            return None;
+        }
+        Some(made)
     }
 }

@@ -26,6 +26,16 @@ const ABSENT_TIME: Duration = Duration::from_secs(60);
 /// Ids that are in no row and for which the bucket is asked, at once.
 const STRANGERS: usize = 4;
 
+/// Requests for such ids that wait for their turn: a page of images that another gateway drew. Further ones are told to
+/// come again.
+const STRANGERS_WAITING: usize = 64;
+
+/// How long they wait.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Images that are put at once because their links wait for it; these come on top of what the background does.
+const FIRSTS: usize = 4;
+
 /// The first wait after the bucket refused everything.
 const PAUSE_FIRST: Duration = Duration::from_secs(5);
 
@@ -71,6 +81,8 @@ struct Condition {
     failures: u32,
     pauses: u32,
     until: Option<Instant>,
+    /// What it is paused for passes by itself.
+    passes: bool,
 }
 
 /// A handle; clones share it.
@@ -88,6 +100,8 @@ struct Inner {
     restoring: Mutex<HashMap<ImageId, Arc<Restoring>>>,
     absent: Cache<ImageId, Instant>,
     strangers: Semaphore,
+    strangers_waiting: Semaphore,
+    firsts: Semaphore,
 }
 
 impl Remote {
@@ -96,7 +110,7 @@ impl Remote {
         let shown = BucketState { state: "off", name: None, code: None, message: None, since: None, next_try_at: None };
         Self(Arc::new(Inner {
             present: ArcSwap::default(),
-            condition: Mutex::new(Condition { shown, failures: 0, pauses: 0, until: None }),
+            condition: Mutex::new(Condition { shown, failures: 0, pauses: 0, until: None, passes: false }),
             events,
             run: uuid::Uuid::new_v4().to_string(),
             wake: Notify::new(),
@@ -104,6 +118,8 @@ impl Remote {
             restoring: Mutex::default(),
             absent: Cache::new(ABSENT_MAX),
             strangers: Semaphore::new(STRANGERS),
+            strangers_waiting: Semaphore::new(STRANGERS_WAITING),
+            firsts: Semaphore::new(FIRSTS),
         }))
     }
 
@@ -127,6 +143,16 @@ impl Remote {
         present.through && present.bucket.is_some()
     }
 
+    /// The same, unless the bucket is known to be away: a paid picture does not wait for that.
+    pub(super) fn copies_first(&self) -> bool {
+        self.is_through() && self.pause().is_none()
+    }
+
+    /// Leave to put an image whose link waits for it.
+    pub(super) async fn first(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.0.firsts.acquire().await.ok()
+    }
+
     /// Uses another bucket, or the same with other keys; `false` if nothing is new.
     pub(super) fn set(&self, config: Option<BucketConfig>, through: bool) -> bool {
         let before = self.0.present.load_full();
@@ -145,7 +171,7 @@ impl Remote {
             next_try_at: None,
         };
         self.0.present.store(Arc::new(Use { bucket: config.map(Bucket::new), through }));
-        *self.condition() = Condition { shown, failures: 0, pauses: 0, until: None };
+        *self.condition() = Condition { shown, failures: 0, pauses: 0, until: None, passes: false };
         self.0.absent.clear();
         self.tell();
         self.wake();
@@ -169,6 +195,16 @@ impl Remote {
     /// How long the queue waits; nothing if it does not.
     pub fn pause(&self) -> Option<Duration> {
         self.condition().until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
+    /// Something could be read there. That says nothing about writing: keys may be allowed the one and not the other.
+    pub fn answered(&self) {
+        let condition = self.condition();
+        let ends = condition.shown.state != "paused" || condition.passes;
+        drop(condition);
+        if ends {
+            self.worked();
+        }
     }
 
     /// A call worked.
@@ -219,6 +255,7 @@ impl Remote {
         let longest = if all { PAUSE_LONGEST } else { AWAY_LONGEST };
         let pause = PAUSE_FIRST.saturating_mul(1 << condition.pauses.min(12)).min(longest);
         condition.pauses += 1;
+        condition.passes = !all;
         condition.until = Some(Instant::now() + pause);
         let was = (condition.shown.state, condition.shown.code);
         let since = condition.shown.since.filter(|_| was.0 == "paused").or(Some(now()));
@@ -281,9 +318,10 @@ impl Remote {
         self.0.absent.remove(&id);
     }
 
-    /// Leave to ask for an id that no row has.
-    pub(super) fn stranger(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        self.0.strangers.try_acquire().ok()
+    /// Leave to ask for an id that no row has; nothing if too many wait for it, or for too long.
+    pub(super) async fn stranger(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        let _place = self.0.strangers_waiting.try_acquire().ok()?;
+        tokio::time::timeout(STRANGER_PATIENCE, self.0.strangers.acquire()).await.ok()?.ok()
     }
 }
 

@@ -104,7 +104,10 @@ impl Library {
             Some(coming) => coming,
             None => {
                 // Whoever guesses ids must not make us ask the bucket as often as they like.
-                let Some(_permit) = self.remote.stranger() else { return Err(RestoreError::Away(Fault::Busy)) };
+                let Some(_permit) = self.remote.stranger().await else { return Err(RestoreError::Away(Fault::Busy)) };
+                if self.remote.is_absent(id) {
+                    return Ok(None);
+                }
                 let coming = self.restoring(&bucket, id, None);
                 match coming.begun().await {
                     Err(RestoreError::Gone) => {
@@ -168,7 +171,7 @@ struct Fetch<'a> {
 impl Fetch<'_> {
     async fn run(mut self) -> Result<(), BucketError> {
         let (mut download, key) = self.begin().await?;
-        self.library.remote.worked();
+        self.library.remote.answered();
         let expected = self.record.as_ref().map(|record| record.blob.bytes);
         let announced = download.found.bytes;
         if expected.is_some_and(|expected| expected != announced) || announced > IMAGE_MAX {
@@ -229,7 +232,7 @@ impl Fetch<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.library.remote.worked();
+        self.library.remote.answered();
         Err(missing)
     }
 
@@ -276,6 +279,7 @@ impl Fetch<'_> {
                 complete: received.complete,
                 thumbnail: Thumbnail::Pending,
             };
+            let place = self.bucket.config().place();
             let image = NewImage { id, blob: blob.clone(), origin: Origin::bare(source(download)), created_at: created(download) };
             let usual = self.bucket.config().key(id);
             let key = Some(key.to_owned()).filter(|key| *key != usual);
@@ -286,7 +290,7 @@ impl Fetch<'_> {
                 }
                 insert_known(t, &image, true, now())?;
                 crate::store::touch(t, id, now())?;
-                copies::mark_stored(t, id, key.as_deref(), now())?;
+                copies::mark_stored(t, id, &place, key.as_deref(), now())?;
                 Ok(true)
             });
             let inserted = inserted.await?;
@@ -295,9 +299,11 @@ impl Fetch<'_> {
                 library.remove_orphan(sha256).await?;
                 return Ok(false);
             }
-            library.thumbnails.ask(sha256, received.media_type);
             self.tell_record.send_replace(Some(record));
             library.remote.no_longer_absent(id);
+        }
+        if let Ok(Some(media_type)) = library.db.read(move |c| crate::store::pending_thumbnail(c, sha256)).await {
+            library.thumbnails.ask(sha256, media_type);
         }
         tracing::info!(image = %id, "an image came back from the bucket");
         library.events.tell(Event::Saved(id));

@@ -1,7 +1,7 @@
 //! What goes from disk, and what is forgotten: because it was not used for long, because there is too much, because it is
 //! old, or because a person says so. Each question is asked again in the transaction that acts.
 
-use super::{Library, LibraryError};
+use super::{Library, LibraryError, delete::Doomed};
 use crate::{
     model::{Event, ImageId, Millis, Sha256, now},
     store::{
@@ -36,6 +36,10 @@ impl Library {
     pub async fn evict(&self, sha256: Sha256, unused_since: Option<Millis>) -> Result<bool, LibraryError> {
         if !self.remote.works() {
             return Ok(false);
+        }
+        // Afterwards there would be nothing to make it from.
+        if let Some(media_type) = self.db.read(move |c| crate::store::pending_thumbnail(c, sha256)).await? {
+            self.thumbnails.make_now(&self.db, sha256, media_type).await;
         }
         let _alone = self.keeping.write().await;
         // First the row, so that a crash in between leaves a file without need, which the next start finds again, and
@@ -77,6 +81,7 @@ impl Library {
                 Ok(forgotten)
             })
             .await?;
+        self.deletions.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let ids: Vec<ImageId> = forgotten.iter().map(|(id, _)| *id).collect();
         for (id, bytes) in &forgotten {
             self.known.remove(id);
@@ -103,12 +108,13 @@ impl Library {
         if !listed.local {
             return Ok(Removed::NoCopy);
         }
-        let safe = copy == CopyState::Stored && self.remote.bucket().is_some();
-        if !safe && !last_copies {
+        let reachable = self.remote.bucket().is_some();
+        if !(last_copies || reachable && copy == CopyState::Stored) {
             return Ok(Removed::LastCopy);
         }
-        if !safe {
-            self.delete(&[id]).await?;
+        // What the bucket has confirmed by now is not the last copy.
+        let doomed = if reachable { Doomed::Uncopied(id) } else { Doomed::Images(vec![id]) };
+        if last_copies && !self.delete_those(doomed).await?.is_empty() {
             return Ok(Removed::Gone);
         }
         if self.evict(listed.blob.sha256, None).await? {
@@ -130,26 +136,32 @@ impl Library {
         if copy == CopyState::Excluded || self.remote.bucket().is_none() {
             return Ok(Removed::NoCopy);
         }
-        if !listed.local {
+        // From here on the file is not evicted; whether it really is there must be asked of the disk.
+        let blob = self.files.blob(listed.blob.sha256, listed.blob.bytes);
+        let whole = blob.path().and_then(|path| path.metadata().ok()).is_some_and(|file| file.len() == listed.blob.bytes);
+        if !whole || !self.db.write(move |t| copies::exclude(t, id, now())).await? {
             if !last_copies {
                 return Ok(Removed::LastCopy);
             }
             self.delete(&[id]).await?;
             return Ok(Removed::Gone);
         }
-        self.db.write(move |t| copies::exclude(t, id, now())).await?;
         self.remote.wake();
         self.events.tell(Event::Copied(id));
         Ok(Removed::Gone)
     }
 
-    /// Deletes all images of a blob: the cap says so, and the user has chosen that it may.
+    /// Deletes those images of a blob that have no confirmed copy, and that nobody has looked at since `unused_since`: the
+    /// user has chosen that they may go. If others have one, the file goes and they stay in the bucket.
     ///
     /// # Errors
     /// [`LibraryError`].
-    pub async fn drop_last_copy(&self, candidate: Candidate) -> Result<bool, LibraryError> {
-        let ids = self.db.read(move |c| sweep::images_of(c, candidate.sha256)).await?;
-        Ok(!self.delete(&ids).await?.is_empty())
+    pub async fn drop_last_copy(&self, candidate: Candidate, unused_since: Option<Millis>) -> Result<bool, LibraryError> {
+        self.delete_those(Doomed::OfBlob(candidate.sha256, unused_since)).await?;
+        if self.db.read(move |c| Ok(sweep::images_of(c, candidate.sha256)?.is_empty())).await? {
+            return Ok(true);
+        }
+        self.evict(candidate.sha256, unused_since).await
     }
 
     /// Removes a file that came back from the bucket for an image that was deleted meanwhile.

@@ -110,6 +110,7 @@ impl Library {
     /// The row alone.
     pub(super) async fn insert_past(&self, blob: BlobRecord, past: Past) -> Result<bool, LibraryError> {
         let id = past.id;
+        let place = self.remote.bucket().map(|bucket| bucket.config().place());
         let write = self.db.write(move |t| {
             let deleted = copies::is_buried(t, id)? || (past.imported && imported::is_imported(t, id)?);
             if deleted || find(t, id)?.is_some() {
@@ -123,7 +124,10 @@ impl Library {
             match past.copy {
                 Claim::None => copies::set_key(t, id, past.key.as_deref(), None)?,
                 Claim::There => copies::set_key(t, id, past.key.as_deref(), Some(now()))?,
-                Claim::Only => copies::mark_stored(t, id, past.key.as_deref(), now())?,
+                Claim::Only => {
+                    copies::set_key(t, id, past.key.as_deref(), Some(now()))?;
+                    copies::mark_stored(t, id, place.as_deref().unwrap_or_default(), past.key.as_deref(), now())?;
+                }
             }
             if past.imported {
                 imported::add(t, id)?;

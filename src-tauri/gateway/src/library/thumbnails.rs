@@ -88,7 +88,7 @@ impl Thumbnails {
                 }
             };
             let Some((sha256, media_type)) = order else { return };
-            tried.push(self.make(sha256, media_type).await);
+            tried.extend(self.make(sha256, media_type).await);
             if tried.len() == NOTED_TOGETHER {
                 self.note(&db, &mut tried).await;
             }
@@ -103,9 +103,10 @@ impl Thumbnails {
             }
             let mut tried = Vec::new();
             for (sha256, media_type) in rows {
-                tried.push(self.make(sha256, media_type).await);
+                tried.extend(self.make(sha256, media_type).await);
             }
-            if !self.note(db, &mut tried).await {
+            // Nothing could be tried: looking again would find the same.
+            if tried.is_empty() || !self.note(db, &mut tried).await {
                 return;
             }
         }
@@ -113,13 +114,13 @@ impl Thumbnails {
 
     /// Makes one now and writes down how that went; whether it is there.
     pub async fn make_now(&self, db: &Db, sha256: Sha256, media_type: MediaType) -> bool {
-        let tried = self.make(sha256, media_type).await;
+        let Some(tried) = self.make(sha256, media_type).await else { return false };
         let made = tried.1.is_none();
         self.note(db, &mut vec![tried]).await && made
     }
 
-    /// Makes one.
-    async fn make(&self, sha256: Sha256, media_type: MediaType) -> Tried {
+    /// Makes one; nothing if there are no bytes to make it from, which may come back.
+    async fn make(&self, sha256: Sha256, media_type: MediaType) -> Option<Tried> {
         let files = self.files.clone();
         let made = tokio::task::spawn_blocking(move || {
             if files.thumbnail_path(sha256).exists() {
@@ -129,11 +130,14 @@ impl Thumbnails {
             files.keep_thumbnail(sha256, &jpeg).map_err(|e| e.to_string())
         });
         let error = made.await.unwrap_or_else(|e| Err(e.to_string())).err();
+        if error.is_some() && !tokio::fs::try_exists(self.files.blob_path(sha256)).await.unwrap_or(true) {
+            return None;
+        }
         if let Some(error) = &error {
             tracing::warn!(%sha256, error, "no thumbnail can be made; the image itself is safe");
         }
         self.tried.send_modify(|n| *n += 1);
-        (sha256, error)
+        Some((sha256, error))
     }
 
     /// Writes down what became of them, in one transaction; whether that worked.
@@ -144,15 +148,22 @@ impl Thumbnails {
         let batch = std::mem::take(tried);
         let told: Vec<Sha256> = batch.iter().map(|(sha256, _)| *sha256).collect();
         let noted = db.write(move |t| {
-            batch.iter().try_for_each(|(sha256, error)| {
+            let mut orphans = Vec::new();
+            for (sha256, error) in batch {
                 let state = if error.is_none() { Thumbnail::Made } else { Thumbnail::Failed };
-                set_thumbnail(t, *sha256, state, error.as_deref())
-            })
+                if !set_thumbnail(t, sha256, state, error.as_deref())? {
+                    orphans.push(sha256);
+                }
+            }
+            Ok(orphans)
         });
-        let noted = noted.await.is_ok();
-        if noted {
-            told.into_iter().for_each(|sha256| self.events.tell(Event::Thumbnail(sha256)));
+        let Ok(orphans) = noted.await else { return false };
+        told.into_iter().for_each(|sha256| self.events.tell(Event::Thumbnail(sha256)));
+        // Their images were deleted while they were made.
+        for sha256 in orphans {
+            let files = self.files.clone();
+            let _ = tokio::task::spawn_blocking(move || files.remove_smaller(sha256)).await;
         }
-        noted
+        true
     }
 }

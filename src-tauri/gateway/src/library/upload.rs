@@ -22,6 +22,9 @@ const RETRY_LONGEST: Duration = Duration::from_secs(15 * 60);
 /// How long a client waits for the copy of an image when copies come first.
 const THROUGH_MAX: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether another request has put the copy of the same upload.
+const OTHERS_LOOK: Duration = Duration::from_millis(20);
+
 /// What became of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -76,7 +79,7 @@ impl Library {
             Err(error) => self.note_failed(&due, &error).await,
         };
         noted.unwrap_or_else(|error| {
-            // The lease stands until the next start; nothing is lost.
+            // Taken up again when the lease ends, or at the next start.
             tracing::error!(%error, image = %due.id, "it cannot be noted how the copy of an image stands");
             Attempt::Later
         })
@@ -120,7 +123,7 @@ impl Library {
         let (seq, id, run, place) = (due.seq, due.id, self.remote.run().to_owned(), bucket.config().place());
         let grave = Tombstone { id, bucket: place, key, attempts: 0 };
         let noted = self.db.write(move |t| {
-            let noted = copies::stored(t, seq, id, &run, now())?;
+            let noted = copies::stored(t, seq, id, &run, &grave.bucket, now())?;
             // Deleted, or not wanted there, while it was on its way: deletion wins.
             if !noted && copies::copy_of(t, id)?.is_none_or(|(state, _)| state == copies::CopyState::Excluded) {
                 copies::bury_object(t, &grave, now())?;
@@ -153,16 +156,33 @@ impl Library {
 
     /// Puts the copy of an image that was just saved, if copies come before links. A failure is no reason to keep a paid
     /// picture back: it is told, and the copy follows.
-    pub(super) async fn copy_first(&self, id: ImageId) {
-        let Some(bucket) = self.remote.bucket().filter(|_| self.remote.is_through()) else { return };
-        let run = self.remote.run().to_owned();
-        let Ok(Some(due)) = self.db.write(move |t| copies::claim_one(t, &run, id)).await else { return };
-        let library = self.clone();
-        // Goes on when the client has waited long enough.
-        let copying = tokio::spawn(async move { library.upload(&bucket, due).await });
-        match tokio::time::timeout(THROUGH_MAX, copying).await {
-            Ok(Ok(Attempt::Stored)) => {}
-            _ => tracing::warn!(image = %id, "the link of an image is given out before its copy is in the bucket"),
+    pub(super) async fn copy_first(&self, id: ImageId, due: Option<Due>) {
+        let copied = match due.zip(self.remote.bucket()) {
+            Some((due, bucket)) => {
+                let library = self.clone();
+                // Goes on when the client has waited long enough.
+                let copying = tokio::spawn(async move {
+                    let _permit = library.remote.first().await;
+                    library.upload(&bucket, due).await
+                });
+                matches!(tokio::time::timeout(THROUGH_MAX, copying).await, Ok(Ok(Attempt::Stored)))
+            }
+            // The same upload as before: there already, or on its way.
+            None => tokio::time::timeout(THROUGH_MAX, self.copied_by_others(id)).await.unwrap_or(false),
+        };
+        if !copied {
+            tracing::warn!(image = %id, "the link of an image is given out before its copy is in the bucket");
+        }
+    }
+
+    /// Waits for whoever puts the copy of this image; whether it is there.
+    async fn copied_by_others(&self, id: ImageId) -> bool {
+        loop {
+            match self.db.read(move |c| copies::copy_of(c, id)).await {
+                Ok(Some((copies::CopyState::Pending { failed: false }, _))) if self.remote.copies_first() => {}
+                found => return matches!(found, Ok(Some((copies::CopyState::Stored, _)))),
+            }
+            tokio::time::sleep(OTHERS_LOOK).await;
         }
     }
 
@@ -185,7 +205,13 @@ impl Library {
     /// Removes the object of an image that was deleted.
     pub async fn bury(&self, bucket: &Bucket, grave: Tombstone) -> Attempt {
         // What is being put is removed when that has ended.
-        let Some(_putting) = self.remote.putting(&grave.key) else { return Attempt::Later };
+        let Some(_putting) = self.remote.putting(&grave.key) else {
+            let later = self.db.write(move |t| copies::grave_later(t, &grave, now() + RETRY_FIRST.as_millis() as Millis)).await;
+            if let Err(error) = later {
+                tracing::warn!(%error, "a removal waits longer than it must");
+            }
+            return Attempt::Later;
+        };
         let result = bucket.delete(&grave.key).await;
         let (id, attempts) = (grave.id, grave.attempts);
         let (noted, attempt) = match result {

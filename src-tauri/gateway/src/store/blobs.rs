@@ -97,14 +97,22 @@ pub fn mark_present(transaction: &Transaction<'_>, sha256: Sha256) -> rusqlite::
         .map(|n| n > 0)
 }
 
-/// Notes how making the thumbnail went.
-pub fn set_thumbnail(transaction: &Transaction<'_>, sha256: Sha256, state: Thumbnail, error: Option<&str>) -> rusqlite::Result<()> {
-    transaction.prepare_cached("update blobs set thumbnail = ?2, thumbnail_error = ?3 where sha256 = ?1")?.execute(params![
-        sha256.0,
-        state.as_str(),
-        error
-    ])?;
-    Ok(())
+/// Notes how making the thumbnail went; `false` if the blob was deleted meanwhile.
+pub fn set_thumbnail(transaction: &Transaction<'_>, sha256: Sha256, state: Thumbnail, error: Option<&str>) -> rusqlite::Result<bool> {
+    let sql = "update blobs set thumbnail = ?2, thumbnail_error = ?3 where sha256 = ?1";
+    transaction.prepare_cached(sql)?.execute(params![sha256.0, state.as_str(), error]).map(|n| n > 0)
+}
+
+/// The type of a blob on disk whose thumbnail nobody has tried to make.
+pub fn pending_thumbnail(connection: &Connection, sha256: Sha256) -> rusqlite::Result<Option<MediaType>> {
+    let sql = "select media_type from blobs where sha256 = ?1 and thumbnail = 'pending' and state = 'present'";
+    let media: Option<String> = connection.prepare_cached(sql)?.query_row([sha256.0], |row| row.get(0)).optional()?;
+    Ok(media.and_then(|media| MediaType::from_mime(&media)))
+}
+
+/// Whether a blob has a row.
+pub fn is_known(connection: &Connection, sha256: Sha256) -> rusqlite::Result<bool> {
+    connection.prepare_cached("select 1 from blobs where sha256 = ?1")?.exists([sha256.0])
 }
 
 /// Blobs on disk that nobody has tried to make a thumbnail of, the newest first, at most `limit`.

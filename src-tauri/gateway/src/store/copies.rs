@@ -11,6 +11,13 @@ use crate::model::{BlobRecord, ImageId, Millis, Source};
 /// A time so far ahead that the clock must have been wrong when it was written.
 const TOO_FAR: Millis = 3600 * 1000;
 
+/// How long an upload may take, far beyond what its time-outs allow, and less than [`TOO_FAR`]. A lease ends then, so that
+/// no row waits for a task that is no more.
+const LEASE: Millis = 45 * 60 * 1000;
+
+/// Buckets that are remembered after others took their place, the latest ones: an image that is deleted goes from all.
+const PLACES_MAX: usize = 16;
+
 /// How long one removal may take.
 const GRAVE_LEASE: Millis = 60 * 1000;
 
@@ -94,21 +101,26 @@ pub fn claim(transaction: &Transaction<'_>, run: &str, now: Millis, limit: usize
     let sql = format!(
         "select c.seq, i.id, i.source, i.created_at, c.key, c.attempts, c.stored_at is not null, {}
          from copies c join images i on i.seq = c.seq join blobs b on b.sha256 = i.sha256
-         where c.state = 'pending' and c.lease is null and (c.due_at <= ?1 or c.due_at > ?2)
+         where c.state = 'pending' and (c.due_at <= ?1 or c.due_at > ?2)
          order by c.due_at, c.seq limit ?3",
         blobs::COLUMNS
     );
     let due: Vec<Due> =
         transaction.prepare_cached(&sql)?.query_map(params![now, now + TOO_FAR, limit as i64], due)?.collect::<rusqlite::Result<_>>()?;
-    let mut lease = transaction.prepare_cached("update copies set lease = ?2 where seq = ?1")?;
     for one in &due {
-        lease.execute(params![one.seq, run])?;
+        lease(transaction, one.seq, run, now)?;
     }
     Ok(due)
 }
 
+/// Until the lease ends nobody else takes it up.
+fn lease(transaction: &Transaction<'_>, seq: i64, run: &str, now: Millis) -> rusqlite::Result<()> {
+    let sql = "update copies set lease = ?2, due_at = ?3 where seq = ?1";
+    transaction.prepare_cached(sql)?.execute(params![seq, run, now + LEASE]).map(|_| ())
+}
+
 /// One image, whether it is due or not; nothing if it is gone or its copy is not wanted.
-pub fn claim_one(transaction: &Transaction<'_>, run: &str, id: ImageId) -> rusqlite::Result<Option<Due>> {
+pub fn claim_one(transaction: &Transaction<'_>, run: &str, id: ImageId, now: Millis) -> rusqlite::Result<Option<Due>> {
     let sql = format!(
         "select c.seq, i.id, i.source, i.created_at, c.key, c.attempts, c.stored_at is not null, {}
          from copies c join images i on i.seq = c.seq join blobs b on b.sha256 = i.sha256
@@ -117,7 +129,7 @@ pub fn claim_one(transaction: &Transaction<'_>, run: &str, id: ImageId) -> rusql
     );
     let found = transaction.prepare_cached(&sql)?.query_row([id.as_bytes()], due).optional()?;
     if let Some(found) = &found {
-        transaction.prepare_cached("update copies set lease = ?2 where seq = ?1")?.execute(params![found.seq, run])?;
+        lease(transaction, found.seq, run, now)?;
     }
     Ok(found)
 }
@@ -136,23 +148,36 @@ fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
     })
 }
 
-/// When the next one is due, in the bucket at `place`.
-pub fn next_due(connection: &Connection, place: &str) -> rusqlite::Result<Option<Millis>> {
-    let copies = "select min(due_at) from copies where state = 'pending' and lease is null";
-    let copies: Option<Millis> = connection.prepare_cached(copies)?.query_row([], |row| row.get(0))?;
-    let graves: Option<Millis> =
-        connection.prepare_cached("select min(due_at) from tombstones where bucket = ?1")?.query_row([place], |row| row.get(0))?;
-    Ok([copies, graves].into_iter().flatten().min())
+/// When the next one is due, in the bucket at `place`; a time that only a wrong clock can have set is now.
+pub fn next_due(connection: &Connection, place: &str, now: Millis) -> rusqlite::Result<Option<Millis>> {
+    let ends = |sql: &str, place: Option<&str>| {
+        let row = |row: &Row<'_>| Ok((row.get::<_, Option<Millis>>(0)?, row.get::<_, Option<Millis>>(1)?));
+        connection.prepare_cached(sql)?.query_row(rusqlite::params_from_iter(place), row)
+    };
+    // Each end by itself comes from the index.
+    let copies =
+        "select (select min(due_at) from copies where state = 'pending'), (select max(due_at) from copies where state = 'pending')";
+    let graves = "select min(due_at), max(due_at) from tombstones where bucket = ?1";
+    let all = [ends(copies, None)?, ends(graves, Some(place))?];
+    let too_far = all.iter().any(|(_, last)| last.is_some_and(|last| last > now + TOO_FAR));
+    Ok(if too_far { Some(now) } else { all.iter().filter_map(|(first, _)| *first).min() })
 }
 
-/// How many are due now or being put.
-pub fn due_count(connection: &Connection, now: Millis) -> rusqlite::Result<i64> {
-    let sql = "select count(*) from copies indexed by copies_due where state = 'pending' and due_at <= ?1";
-    connection.prepare_cached(sql)?.query_row([now], |row| row.get(0))
+/// Whether anything is due now or being put.
+pub fn is_busy(connection: &Connection, now: Millis) -> rusqlite::Result<bool> {
+    let due = "select 1 from copies indexed by copies_due where state = 'pending' and due_at <= ?1 limit 1";
+    let put = "select 1 from copies indexed by copies_due where state = 'pending' and lease is not null limit 1";
+    Ok(connection.prepare_cached(due)?.exists([now])? || connection.prepare_cached(put)?.exists([])?)
 }
 
-/// The bucket confirmed it; `false` if the image is gone by now, or the bucket is no longer ours.
-pub fn stored(transaction: &Transaction<'_>, seq: i64, id: ImageId, run: &str, now: Millis) -> rusqlite::Result<bool> {
+/// The bucket at `place` confirmed it; `false` if the image is gone by now, or the bucket is no longer ours.
+pub fn stored(transaction: &Transaction<'_>, seq: i64, id: ImageId, run: &str, place: &str, now: Millis) -> rusqlite::Result<bool> {
+    if meta(transaction, "bucket_place")?.as_deref() != Some(place) {
+        // Put into the bucket of before: in the present one nothing is confirmed.
+        let sql = "update copies set lease = null, due_at = ?3 where seq = ?1 and lease = ?2";
+        transaction.prepare_cached(sql)?.execute(params![seq, run, now])?;
+        return Ok(false);
+    }
     let sql = "update copies set state = 'stored', lease = null, code = null, error = null, attempts = 0, stored_at = ?4
                where seq = ?1 and lease = ?3 and state = 'pending' and exists (select 1 from images where seq = ?1 and id = ?2)";
     transaction.prepare_cached(sql)?.execute(params![seq, id.as_bytes(), run, now]).map(|n| n > 0)
@@ -170,13 +195,16 @@ pub fn failed(transaction: &Transaction<'_>, seq: i64, due_at: Millis, code: &st
 pub fn doubt(transaction: &Transaction<'_>, id: ImageId, now: Millis, code: &str, error: &str) -> rusqlite::Result<()> {
     let sql =
         "update copies set state = 'pending', lease = null, due_at = ?2, attempts = attempts + 1, code = ?3, error = ?4, stored_at = null
-               where seq = (select seq from images where id = ?1)";
+               where seq = (select seq from images where id = ?1) and state <> 'excluded'";
     transaction.prepare_cached(sql)?.execute(params![id.as_bytes(), now, code, error])?;
     Ok(())
 }
 
-/// A row that comes from the bucket itself needs no upload.
-pub fn mark_stored(transaction: &Transaction<'_>, id: ImageId, key: Option<&str>, now: Millis) -> rusqlite::Result<()> {
+/// A row that comes from the bucket at `place` needs no upload, if that is still the one that is used.
+pub fn mark_stored(transaction: &Transaction<'_>, id: ImageId, place: &str, key: Option<&str>, now: Millis) -> rusqlite::Result<()> {
+    if meta(transaction, "bucket_place")?.as_deref() != Some(place) {
+        return Ok(());
+    }
     let sql = "update copies set state = 'stored', key = ?2, stored_at = ?3, code = null, error = null, attempts = 0
                where seq = (select seq from images where id = ?1)";
     transaction.prepare_cached(sql)?.execute(params![id.as_bytes(), key, now])?;
@@ -190,8 +218,9 @@ pub fn set_key(transaction: &Transaction<'_>, id: ImageId, key: Option<&str>, cl
     Ok(())
 }
 
-/// Makes what waits due now; how many.
+/// Makes what waits due now, removals too; how many copies.
 pub fn retry(transaction: &Transaction<'_>, failed_only: bool, now: Millis) -> rusqlite::Result<usize> {
+    transaction.prepare_cached("update tombstones set due_at = ?1 where due_at > ?1")?.execute([now])?;
     let sql = "update copies set due_at = ?1 where state = 'pending' and lease is null and (?2 = 0 or attempts > 0)";
     transaction.prepare_cached(sql)?.execute(params![now, i64::from(failed_only)])
 }
@@ -205,8 +234,18 @@ pub fn move_to(transaction: &Transaction<'_>, place: &str, now: Millis) -> rusql
     let sql = "update copies set state = 'pending', lease = null, attempts = 0, due_at = ?1, code = null, error = null, stored_at = null
                where state <> 'excluded'";
     transaction.prepare_cached(sql)?.execute([now])?;
+    let known = [place.to_owned()].into_iter().chain(places(transaction)?.into_iter().filter(|known| known != place));
+    let known: Vec<String> = known.take(PLACES_MAX).collect();
+    set_meta(transaction, "bucket_places", &known.join("\n"))?;
     set_meta(transaction, "bucket_place", place)?;
     Ok(before.is_some())
+}
+
+/// All buckets that were used, the present one first.
+fn places(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let known = meta(connection, "bucket_places")?;
+    let present = meta(connection, "bucket_place")?;
+    Ok(known.map_or_else(|| present.into_iter().collect(), |known| known.lines().map(str::to_owned).collect()))
 }
 
 /// How the copy of an image stands, and the object's name if it is not the usual one.
@@ -252,22 +291,28 @@ pub fn copy_figures(connection: &Connection, with_bytes: bool) -> rusqlite::Resu
     })
 }
 
-/// Notes that the object of an image is to go, and that its copy is not to be made again.
-pub fn exclude(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusqlite::Result<()> {
-    bury(transaction, id, now)?;
-    let sql = "update copies set state = 'excluded', lease = null, stored_at = null where seq = (select seq from images where id = ?1)";
-    transaction.prepare_cached(sql)?.execute([id.as_bytes()])?;
-    Ok(())
+/// Notes that the object of an image is to go, and that its copy is not to be made again; `false` if the image's bytes are
+/// not on disk (any more), so that it is the last copy.
+pub fn exclude(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusqlite::Result<bool> {
+    let sql = "update copies set state = 'excluded', lease = null, stored_at = null
+               where seq = (select i.seq from images i join blobs b on b.sha256 = i.sha256 where i.id = ?1 and b.state = 'present')";
+    let excluded = transaction.prepare_cached(sql)?.execute([id.as_bytes()])? > 0;
+    if excluded {
+        bury(transaction, id, now)?;
+    }
+    Ok(excluded)
 }
 
 /// Notes that the object of an image is to go, wherever it may have been put.
 pub fn bury(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusqlite::Result<()> {
-    let Some(bucket) = meta(transaction, "bucket_place")? else { return Ok(()) };
     let legacy = copy_of(transaction, id)?.and_then(|(_, key)| key);
-    // The usual name carries the prefix, which is the end of the place.
-    let prefix = bucket.rsplit('|').next().unwrap_or_default();
-    for key in [Some(format!("{prefix}{id}")), legacy].into_iter().flatten() {
-        bury_object(transaction, &Tombstone { id, bucket: bucket.clone(), key, attempts: 0 }, now)?;
+    // Those of before too: whoever goes back to one must not find the image again.
+    for bucket in places(transaction)? {
+        // The usual name carries the prefix, which is the end of the place.
+        let prefix = bucket.rsplit('|').next().unwrap_or_default();
+        for key in [Some(format!("{prefix}{id}")), legacy.clone()].into_iter().flatten() {
+            bury_object(transaction, &Tombstone { id, bucket: bucket.clone(), key, attempts: 0 }, now)?;
+        }
     }
     Ok(())
 }
@@ -301,6 +346,13 @@ pub fn grave_done(transaction: &Transaction<'_>, grave: &Tombstone) -> rusqlite:
     Ok(())
 }
 
+/// The object is being put just now and is removed a moment later.
+pub fn grave_later(transaction: &Transaction<'_>, grave: &Tombstone, due_at: Millis) -> rusqlite::Result<()> {
+    let sql = "update tombstones set due_at = ?3 where bucket = ?1 and key = ?2";
+    transaction.prepare_cached(sql)?.execute(params![grave.bucket, grave.key, due_at])?;
+    Ok(())
+}
+
 /// The object could not be removed.
 pub fn grave_failed(transaction: &Transaction<'_>, grave: &Tombstone, due_at: Millis, error: &str) -> rusqlite::Result<()> {
     let sql = "update tombstones set attempts = attempts + 1, due_at = ?3, error = ?4 where bucket = ?1 and key = ?2";
@@ -311,4 +363,33 @@ pub fn grave_failed(transaction: &Transaction<'_>, grave: &Tombstone, due_at: Mi
 /// Whether the object of this image is to go: it must not come back.
 pub fn is_buried(connection: &Connection, id: ImageId) -> rusqlite::Result<bool> {
     connection.prepare_cached("select 1 from tombstones where id = ?1 limit 1")?.exists([id.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{MediaType, NewImage, Origin, Sha256, Thumbnail},
+        store::{Db, insert},
+    };
+
+    #[tokio::test]
+    async fn what_a_task_holds_that_is_no_more_is_taken_up_again_whatever_the_clock_does() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let db = Db::open(&dir.path().join("a.sqlite3"), dir.path()).expect("opens");
+        let (media_type, thumbnail) = (MediaType::Png, Thumbnail::Pending);
+        let blob = BlobRecord { sha256: Sha256([7; 32]), bytes: 1, media_type, size: None, complete: true, thumbnail };
+        let began: Millis = 1_700_000_000_000;
+        let image = NewImage { id: ImageId::random(), blob, origin: Origin::bare(Source::Generated), created_at: began };
+        db.write(move |t| insert(t, &image)).await.expect("writes");
+        let taken = async |at: Millis| db.write(move |t| claim(t, "run", at, 4)).await.expect("writes").len();
+        assert_eq!(taken(began).await, 1);
+        assert_eq!(taken(began + LEASE - 1).await, 0);
+        assert_eq!(taken(began + LEASE).await, 1);
+        let due = async |at: Millis| db.read(move |c| next_due(c, "anywhere", at)).await.expect("reads");
+        assert_eq!(due(began + LEASE).await, Some(began + 2 * LEASE));
+        let years_ago = began - 10 * 365 * 24 * 3600 * 1000;
+        assert_eq!(due(years_ago).await, Some(years_ago), "such a time can only be of a wrong clock");
+        assert_eq!(taken(years_ago).await, 1);
+    }
 }

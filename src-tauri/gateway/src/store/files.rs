@@ -260,10 +260,7 @@ impl Files {
         if pins.contains_key(&sha256) {
             return Ok(false);
         }
-        match fs::remove_file(self.blob_path(sha256)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(true),
-        }
+        remove(&self.blob_path(sha256)).map(|()| true)
     }
 
     /// Gives a temporary blob its final name and makes that durable: fsync of the file, rename, fsync of the folder.
@@ -365,21 +362,23 @@ impl Files {
     /// # Errors
     /// What the file system says; a file that is not there is none.
     pub fn remove(&self, sha256: Sha256) -> io::Result<()> {
-        let remove = |path: &Path| match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
         let blob = self.blob_path(sha256);
         remove(&blob)?;
-        let name = sha256.to_string();
-        if let Some(folder) = self.thumbnail_path(sha256).parent()
-            && let Ok(entries) = fs::read_dir(folder)
-        {
-            for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&name)) {
-                remove(&entry.path())?;
-            }
-        }
+        self.remove_smaller(sha256)?;
         blob.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// Removes what was made from the blob with this digest: thumbnail and smaller copies. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says; a file that is not there is none.
+    pub fn remove_smaller(&self, sha256: Sha256) -> io::Result<()> {
+        let name = sha256.to_string();
+        let Some(Ok(entries)) = self.thumbnail_path(sha256).parent().map(fs::read_dir) else { return Ok(()) };
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&name)) {
+            remove(&entry.path())?;
+        }
+        Ok(())
     }
 
     /// Bytes that are free where blobs lie, and bytes in all; `None` where the system does not say.
@@ -414,6 +413,14 @@ impl Files {
             }
         }
         Ok(found)
+    }
+}
+
+/// Removes a file; one that is not there is as good.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -32,7 +32,8 @@ pub use admin::{
     session_by_token, set_admin_password, touch_session,
 };
 pub use blobs::{
-    ImageFigures, image_figures, mark_missing, mark_present, pending_thumbnails, present_digests, set_thumbnail, thumbnails_again,
+    ImageFigures, image_figures, is_known, mark_missing, mark_present, pending_thumbnail, pending_thumbnails, present_digests,
+    set_thumbnail, thumbnails_again,
 };
 pub use db::{Db, DbError};
 pub use files::{Blob, BlobReader, Files};

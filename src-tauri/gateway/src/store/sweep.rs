@@ -111,6 +111,19 @@ pub fn images_of(connection: &Connection, sha256: Sha256) -> rusqlite::Result<Ve
     Ok(ids.iter().filter_map(|id| ImageId::from_slice(id)).collect())
 }
 
+/// Images of a blob that have no confirmed copy; none if the blob is not on disk, or one of its images was looked at since
+/// `unused_since`.
+pub fn without_copy(connection: &Connection, sha256: Sha256, unused_since: Option<Millis>) -> rusqlite::Result<Vec<ImageId>> {
+    let sql = format!(
+        "select i.id from images i join copies c on c.seq = i.seq join blobs b on b.sha256 = i.sha256
+         where b.sha256 = ?2 and b.state = 'present' and c.state <> 'stored' and {UNUSED}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let ids: Vec<[u8; 16]> =
+        statement.query_map(params![unused_since.unwrap_or(Millis::MAX), sha256.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(ids.iter().filter_map(|id| ImageId::from_slice(id)).collect())
+}
+
 /// Images saved before `cutoff` whose copies are confirmed, the oldest first.
 pub fn forgettable(connection: &Connection, cutoff: Millis, limit: usize) -> rusqlite::Result<Vec<ImageId>> {
     let sql = "select i.id from images i join copies c on c.seq = i.seq where i.created_at < ?1 and c.state = 'stored'
