@@ -28,7 +28,7 @@ use crate::{
     upstream::is_picgate,
 };
 
-/// How often Docker's bridges are looked for, and an address that could not be opened is tried again.
+/// How often Docker's bridges are looked for.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// What answers behind every door.
@@ -112,17 +112,21 @@ impl Doors {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.fixed {
-            let view = self.listening.view();
+            let shown = self.listening.view().reach;
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = look.tick(), if view.problem.is_some() || view.reach == Some(Reach::Docker) => {}
+                _ = look.tick(), if shown == Some(Reach::Docker) => {}
                 event = heard.recv() => match event {
                     Ok(Event::Settings) | Err(RecvError::Lagged(_)) => {}
                     Ok(_) => continue,
                     Err(RecvError::Closed) => return,
                 },
             }
-            self.adapt(settings.snapshot().reach).await;
+            let reach = settings.snapshot().reach;
+            // What could not be opened to everyone is not tried again by itself: it would close the door of this computer.
+            if reach == Reach::Docker || shown != Some(reach) {
+                self.adapt(reach).await;
+            }
         }
     }
 
@@ -143,14 +147,15 @@ impl Doors {
             self.close(address).await;
         }
         let mut problem = self.open_all(&wanted);
-        if problem.is_some() && !self.open.keys().any(|address| address.ip().is_loopback() || address.ip().is_unspecified()) {
+        if wanted.first().is_some_and(|first| !self.open.contains_key(first)) {
             // Better this computer alone than nobody.
-            problem = self.open_all(&listen::wanted(Reach::ThisComputer, self.port)).or(problem);
+            let worse = self.open_all(&listen::wanted(Reach::ThisComputer, self.port));
+            problem = worse.or(problem);
         }
         if let Some(problem) = &problem
             && self.listening.view().problem.as_ref() != Some(problem)
         {
-            tracing::warn!(problem, "not every address could be opened; tried again");
+            tracing::warn!(problem, "not every address could be opened");
         }
         let mut addresses: Vec<SocketAddr> = wanted.into_iter().filter(|address| self.open.contains_key(address)).collect();
         addresses.extend(self.open.keys().filter(|address| !addresses.contains(address)).copied().collect::<Vec<_>>());

@@ -18,6 +18,9 @@ use crate::{
 /// Longest prompt or message of a notification, in characters.
 const WORDS_MAX: usize = 120;
 
+/// Tells a page that it is in a native window; it stays so as long as the window does.
+const WINDOW: &str = "window=1";
+
 /// See the module.
 #[derive(Clone)]
 pub struct Handle {
@@ -92,10 +95,11 @@ impl Handle {
             && let Some(ticket) = &self.setup_ticket
         {
             // What stands behind `#` is never sent, so it is in nobody's log.
-            return Ok(format!("{base}/admin/setup#ticket={}", ticket.expose()));
+            return Ok(format!("{base}/admin/setup?{WINDOW}#ticket={}", ticket.expose()));
         }
         let ticket = self.issue_ticket().ok_or(PageError::NoTicket)?;
-        let next = format!("{}{}", page.path(), rest.filter(|rest| is_rest(rest)).unwrap_or_default());
+        let rest = rest.filter(|rest| is_rest(rest)).unwrap_or_default();
+        let next = format!("{}{rest}{}{WINDOW}", page.path(), if rest.contains('?') { '&' } else { '?' });
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("t", &ticket).append_pair("next", &next).finish();
         Ok(format!("{base}/admin/ticket?{query}"))
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long whoever holds our port may take to say who it is: somebody waits for the program to start.
+const WHO_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Most of an answer that is looked at, in bytes.
 const LOOKED_AT: usize = 64 * 1024;
 
@@ -13,7 +16,7 @@ pub async fn is_picgate(address: std::net::SocketAddr) -> bool {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ip = if address.ip().is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { address.ip() };
     let url = format!("http://{}/health", std::net::SocketAddr::new(ip, address.port()));
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let client = reqwest::Client::builder().no_proxy().timeout(WHO_PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     let Ok(client) = client else { return false };
     let Ok(mut answer) = client.get(url).send().await else { return false };
     let mut body = Vec::new();
