@@ -94,6 +94,13 @@ async fn pages_open_windows_folders_and_the_systems_browser() {
     }
     assert!(shell.opened().is_empty());
 
+    // Nobody opens windows on somebody else's screen.
+    let afar = admin.request(Method::POST, "shell/open").header("x-forwarded-for", "192.0.2.7").json(&json!({"page": "logs"}));
+    assert_eq!(code(afar.send().await.expect("an answer"), 403).await, "not_local");
+    let afar = admin.request(Method::GET, "session").header("x-forwarded-for", "192.0.2.7").send().await.expect("an answer");
+    assert_eq!(afar.json::<Value>().await.expect("JSON")["has_shell"], false);
+    assert!(shell.opened().is_empty());
+
     *shell.broken.lock().expect("a lock") = Some("no program opens folders here".into());
     let failed = ask(&admin, Method::POST, "shell/folder", &json!(null)).await;
     assert_eq!(failed.status(), 500);
@@ -217,15 +224,18 @@ async fn keys_move_to_the_keychain_and_back_and_are_always_in_one_of_the_two() {
     }
     let (_, said, status) = process::finished(dir.path(), &["key"], &[]);
     assert!(status == 1 && said.contains("keychain") && said.contains("remedy"), "{said}");
+    let (said, _, status) = process::finished(dir.path(), &["reset-admin"], &[]);
+    assert!(status == 0 && said.contains("ticket"), "a lost password needs no key: {said}");
     keychain.locked.store(true, Ordering::Relaxed);
     assert!(matches!(start(dir.path(), Some(&shell)).await, Err(StartError::Secrets(SecretsError::Keychain { .. }))));
     keychain.locked.store(false, Ordering::Relaxed);
     let gateway = start(dir.path(), Some(&shell)).await.expect("starts");
     assert_eq!(gateway.key().expose(), key);
+    assert!(gateway.setup_ticket().is_some());
     gateway.stop().await;
 
     let app = TestApp::in_shell_over(dir, &shell, &[]).await;
-    let admin = Admin::log_in(&app).await;
+    let admin = Admin::set_up(&app).await;
     let id = made["items"].as_array().expect("items").iter().find_map(|item| item["id"].as_i64()).expect("an id");
     assert_eq!(ask(&admin, Method::DELETE, &format!("upstreams/{id}"), &json!(null)).await.status().as_u16() / 100, 2);
     assert_eq!(keychain.values().len(), 2, "a key that is no longer used goes");
@@ -337,6 +347,8 @@ async fn the_app_hears_of_a_disk_that_is_nearly_full_once() {
     assert!(free < 8 * 1024 * 1024 / 20, "{free}");
     let health: Value = app.get("/health").await.json().await.expect("JSON");
     assert_eq!((&health["status"], &health["reasons"]), (&json!("degraded"), &json!(["the disk is nearly full"])));
+    let first = app.gateway.handle().subscribe().next().await;
+    assert!(matches!(first, Some(News::DiskLow(_))), "who comes later hears what is wrong already: {first:?}");
     std::fs::remove_file(&ballast).expect("goes");
     let _ = draw(&app, &upstream, "another", 2, 16).await;
     until(&mut news, "room again", |news| match news {

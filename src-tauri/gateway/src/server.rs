@@ -156,8 +156,8 @@ impl Gateway {
         let db = Db::open(&folder.layout.database, &folder.layout.backups())?;
         check_mark(&folder, &db).await?;
         let files = Files::open(folder.layout.files.clone()).map_err(StartError::Files)?;
-        let (thumbnails, orders) = Thumbnails::new(files.clone());
         let events = Events::default();
+        let (thumbnails, orders) = Thumbnails::new(files.clone(), events.clone());
         let library = Library::new(db.clone(), files, thumbnails.clone(), events.clone());
         let table = db.read(store::load_settings).await?;
         let settings = LiveSettings::new(Settings::resolve(config, &table, keys_of(&secrets)));
@@ -250,13 +250,8 @@ impl Gateway {
     pub async fn reset_admin(config: &Config) -> Result<Secret, StartError> {
         let layout = Layout::new(&config.data_dir, config.database.clone(), config.images_dir.clone());
         let folder = Folder::open(layout)?;
-        let secrets_file = SecretsFile::new(folder.layout.secrets());
-        let secrets = secrets_file.read_or_create()?;
         let db = Db::open(&folder.layout.database, &folder.layout.backups())?;
-        let vault = Vault::new(secrets_file, secrets);
-        let ticket = vault.random_key()?;
-        let kept = ticket.clone();
-        vault.change(move |secrets| secrets.setup_ticket = Some(kept)).await?;
+        let ticket = SecretsFile::new(folder.layout.secrets()).leave_ticket()?;
         db.write(store::delete_admin).await?;
         db.close().await;
         Ok(ticket)

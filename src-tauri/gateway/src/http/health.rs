@@ -52,6 +52,11 @@ impl Health {
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
+
+    /// Whether the disk is nearly full.
+    pub fn is_disk_low(&self) -> bool {
+        self.disk_low.load(Ordering::Relaxed)
+    }
 }
 
 impl MissingImages for Health {
@@ -75,7 +80,7 @@ pub async fn health(State(app): State<App>) -> Response {
         0 => {}
         count => reasons.push(format!("{count} images are not on disk though they should be")),
     }
-    if health.disk_low.load(Ordering::Relaxed) {
+    if health.is_disk_low() {
         reasons.push("the disk is nearly full".to_owned());
     }
     if app.relay.is_paused() {

@@ -1,7 +1,7 @@
 //! What a native shell holds of a gateway that runs: it looks, it pauses, it listens for news. Clones are cheap, and one that
 //! outlives the gateway sees it as it was.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -144,10 +144,15 @@ impl Handle {
         LinkBase::new(base.unwrap_or_else(|| self.local_base("localhost"))).link(id)
     }
 
-    /// Listens for news from now on.
+    /// Listens for news from now on; what is wrong already is the first.
     pub fn subscribe(&self) -> Newsreader {
-        let away = self.app.library.remote().state().state == "paused";
-        Newsreader { handle: self.clone(), events: self.app.events.listen(), away }
+        // In this order: what changes in between is heard twice at worst, and told once.
+        let events = self.app.events.listen();
+        let mut reader = Newsreader { handle: self.clone(), events, first: VecDeque::new(), away: false, low: false };
+        let free = self.app.health.is_disk_low().then(|| self.app.library.files().space().map_or(0, |(free, _)| free));
+        let first = [reader.disk(free), reader.bucket()];
+        reader.first.extend(first.into_iter().flatten());
+        reader
     }
 
     fn local_base(&self, name: &str) -> String {
@@ -162,13 +167,19 @@ impl Handle {
 pub struct Newsreader {
     handle: Handle,
     events: Receiver<Event>,
+    first: VecDeque<News>,
     /// The bucket was away when it was last heard of.
     away: bool,
+    /// The disk was nearly full then.
+    low: bool,
 }
 
 impl Newsreader {
     /// The next news; `None` once the gateway has ended.
     pub async fn next(&mut self) -> Option<News> {
+        if let Some(news) = self.first.pop_front() {
+            return Some(news);
+        }
         loop {
             match self.events.recv().await {
                 Ok(event) => {
@@ -188,8 +199,7 @@ impl Newsreader {
             Event::Activity(record) => self.drawn(*record),
             Event::Paused(paused) => Some(News::Paused(paused)),
             Event::Settings => Some(News::Settings),
-            Event::Disk(Some(free)) => Some(News::DiskLow(free)),
-            Event::Disk(None) => Some(News::DiskBack),
+            Event::Disk(free) => self.disk(free),
             Event::Listening => Some(News::Listening(self.handle.app.listening.view().addresses)),
             Event::Bucket => self.bucket(),
             _ => None,
@@ -208,9 +218,22 @@ impl Newsreader {
         }
     }
 
+    fn disk(&mut self, free: Option<u64>) -> Option<News> {
+        match (std::mem::replace(&mut self.low, free.is_some()), free) {
+            (false, Some(free)) => Some(News::DiskLow(free)),
+            (true, None) => Some(News::DiskBack),
+            _ => None,
+        }
+    }
+
     fn bucket(&mut self) -> Option<News> {
         let state = self.handle.app.library.remote().state();
-        let away = state.state == "paused";
+        let away = match state.state {
+            "paused" => true,
+            // Other keys or another bucket: whether it works is found out now.
+            "unknown" => self.away,
+            _ => false,
+        };
         match (std::mem::replace(&mut self.away, away), away) {
             (false, true) => Some(News::BucketAway(state.message.unwrap_or_default())),
             (true, false) => Some(News::BucketBack),

@@ -179,6 +179,24 @@ impl SecretsFile {
         write_private(&self.path, &text).map_err(|e| self.io(e))
     }
 
+    /// Leaves a ticket for the next start, wherever the keys lie; they are not looked at.
+    ///
+    /// # Errors
+    /// [`SecretsError`]; nothing was changed then.
+    pub fn leave_ticket(&self) -> Result<Secret, SecretsError> {
+        if !self.exists() {
+            self.read_or_create()?;
+        }
+        let ticket = new_gateway_key().map_err(|e| self.io(io::Error::other(e)))?;
+        let text = fs::read(&self.path).map_err(|e| self.io(e))?;
+        let damaged = |source| SecretsError::Damaged { path: self.path.clone(), source };
+        let mut stored: BTreeMap<String, Value> = serde_json::from_slice(&text).map_err(damaged)?;
+        stored.insert("setup_ticket".into(), ticket.expose().into());
+        let text = serde_json::to_vec_pretty(&stored).map_err(|e| self.io(e.into()))?;
+        write_private(&self.path, &text).map_err(|e| self.io(e))?;
+        Ok(ticket)
+    }
+
     /// Forgets keys in the keychain that `before` kept there and `after` does not.
     pub(super) fn forget(&self, before: &Secrets, after: &Secrets) {
         let (Some(kept), Some(keychain)) = (&before.keychain, &self.keychain) else { return };

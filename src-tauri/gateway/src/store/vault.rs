@@ -10,12 +10,14 @@ use crate::model::Secret;
 pub struct Vault {
     file: SecretsFile,
     secrets: Arc<Mutex<Secrets>>,
+    /// Held while keys are changed: a keychain may wait for its user, and nobody who only reads waits with it.
+    changing: Arc<Mutex<()>>,
 }
 
 impl Vault {
     /// What is in `file` now.
     pub fn new(file: SecretsFile, secrets: Secrets) -> Self {
-        Self { file, secrets: Arc::new(Mutex::new(secrets)) }
+        Self { file, secrets: Arc::new(Mutex::new(secrets)), changing: Arc::default() }
     }
 
     /// All keys.
@@ -38,12 +40,13 @@ impl Vault {
     pub async fn change(&self, change: impl FnOnce(&mut Secrets) + Send + 'static) -> Result<(), SecretsError> {
         let vault = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut present = vault.present();
-            let mut changed = present.clone();
+            let _changing = vault.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = vault.secrets();
+            let mut changed = before.clone();
             change(&mut changed);
             vault.file.write(&changed)?;
-            vault.file.forget(&present, &changed);
-            *present = changed;
+            vault.file.forget(&before, &changed);
+            *vault.present() = changed;
             Ok(())
         });
         done.await.unwrap_or_else(|error| Err(self.file.io(std::io::Error::other(error))))

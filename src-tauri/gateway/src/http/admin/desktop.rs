@@ -2,14 +2,22 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::error::{AdminError, Body};
+use super::{
+    error::{AdminError, Body},
+    ticket::only_this_computer,
+    words::PageName,
+};
 use crate::{
-    http::App,
+    http::{App, Peer},
     shell::{Page, Shell, is_rest},
 };
 
@@ -32,15 +40,14 @@ pub struct ShellView {
 
 /// On or off.
 #[derive(Deserialize, ToSchema)]
-pub struct Switch {
+pub struct OnOff {
     on: bool,
 }
 
 /// Which page to open in its window.
 #[derive(Deserialize, ToSchema)]
 pub struct OpenPage {
-    /// `dashboard`, `settings`, `cache`, `gallery`, `logs` or `about`.
-    page: String,
+    page: PageName,
     /// What follows the page's address: `/ID`, `?q=…`.
     #[serde(default)]
     rest: Option<String>,
@@ -50,6 +57,18 @@ pub struct OpenPage {
 #[derive(Deserialize, ToSchema)]
 pub struct OpenUrl {
     url: String,
+}
+
+/// Proof that the request comes from this computer: a window on somebody's screen is not opened from another one.
+pub struct Local(App);
+
+impl FromRequestParts<App> for Local {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        only_this_computer(app, parts.extensions.get::<Peer>().copied(), &parts.headers)?;
+        Ok(Self(app.clone()))
+    }
 }
 
 /// The shell, or that there is none.
@@ -82,20 +101,20 @@ async fn view(app: &App) -> Result<Json<ShellView>, AdminError> {
 
 /// How the desktop is set; 501 without one.
 #[utoipa::path(get, path = "/shell", responses((status = 200, body = ShellView), (status = 501, description = "no desktop app")))]
-pub async fn state(State(app): State<App>) -> Result<Json<ShellView>, AdminError> {
+pub async fn state(Local(app): Local) -> Result<Json<ShellView>, AdminError> {
     view(&app).await
 }
 
 /// Starts the app at login, or not.
-#[utoipa::path(put, path = "/shell/autostart", request_body = Switch, responses((status = 200, body = ShellView)))]
-pub async fn autostart(State(app): State<App>, Body(body): Body<Switch>) -> Result<Json<ShellView>, AdminError> {
+#[utoipa::path(put, path = "/shell/autostart", request_body = OnOff, responses((status = 200, body = ShellView)))]
+pub async fn autostart(Local(app): Local, Body(body): Body<OnOff>) -> Result<Json<ShellView>, AdminError> {
     ask(&app, move |shell| shell.set_autostart(body.on)).await?.map_err(failed)?;
     view(&app).await
 }
 
 /// Moves the keys to the system's keychain, or back to the file of keys.
-#[utoipa::path(put, path = "/shell/keychain", request_body = Switch, responses((status = 200, body = ShellView)))]
-pub async fn keychain(State(app): State<App>, Body(body): Body<Switch>) -> Result<Json<ShellView>, AdminError> {
+#[utoipa::path(put, path = "/shell/keychain", request_body = OnOff, responses((status = 200, body = ShellView)))]
+pub async fn keychain(Local(app): Local, Body(body): Body<OnOff>) -> Result<Json<ShellView>, AdminError> {
     shell(&app)?;
     if !app.secrets.has_keychain() {
         return Err(AdminError::new(StatusCode::CONFLICT, "no_keychain", "this system has no keychain that PicGate can use"));
@@ -107,8 +126,8 @@ pub async fn keychain(State(app): State<App>, Body(body): Body<Switch>) -> Resul
 
 /// Opens a page's window, or brings it to the front.
 #[utoipa::path(post, path = "/shell/open", request_body = OpenPage, responses((status = 204)))]
-pub async fn open(State(app): State<App>, Body(body): Body<OpenPage>) -> Result<StatusCode, AdminError> {
-    let page: Page = body.page.parse().map_err(|error| AdminError::field("invalid_request", "page", format!("{error}")))?;
+pub async fn open(Local(app): Local, Body(body): Body<OpenPage>) -> Result<StatusCode, AdminError> {
+    let page: Page = body.page.word().parse().map_err(|error| AdminError::field("invalid_request", "page", format!("{error}")))?;
     if body.rest.as_deref().is_some_and(|rest| !is_rest(rest)) {
         return Err(AdminError::field("invalid_request", "rest", "does not follow a page's address"));
     }
@@ -118,7 +137,7 @@ pub async fn open(State(app): State<App>, Body(body): Body<OpenPage>) -> Result<
 
 /// Opens an address of the web in the system's browser.
 #[utoipa::path(post, path = "/shell/external", request_body = OpenUrl, responses((status = 204)))]
-pub async fn external(State(app): State<App>, Body(body): Body<OpenUrl>) -> Result<StatusCode, AdminError> {
+pub async fn external(Local(app): Local, Body(body): Body<OpenUrl>) -> Result<StatusCode, AdminError> {
     let url = Url::parse(&body.url).ok().filter(|url| {
         let web = matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
         web && url.username().is_empty() && url.password().is_none() && url.as_str().len() <= URL_MAX
@@ -133,7 +152,7 @@ pub async fn external(State(app): State<App>, Body(body): Body<OpenUrl>) -> Resu
 
 /// Shows the data folder in the system's file manager.
 #[utoipa::path(post, path = "/shell/folder", responses((status = 204)))]
-pub async fn folder(State(app): State<App>) -> Result<StatusCode, AdminError> {
+pub async fn folder(Local(app): Local) -> Result<StatusCode, AdminError> {
     let path: PathBuf = app.config.data_dir.clone();
     ask(&app, move |shell| shell.open_folder(&path)).await?.map_err(failed)?;
     Ok(StatusCode::NO_CONTENT)

@@ -6,7 +6,10 @@ use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::error::{AdminError, Body};
+use super::{
+    error::{AdminError, Body},
+    words::ReachName,
+};
 use crate::{
     account::{Signed, Visitor},
     http::App,
@@ -28,10 +31,10 @@ pub struct Bridge {
 /// Who can reach the gateway.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Listen {
-    /// `this_computer`, `docker` or `everyone`; `null` while an address is fixed from outside.
-    reach: Option<&'static str>,
+    /// `null` while an address is fixed from outside.
+    reach: Option<ReachName>,
     /// What can be chosen here: Docker's bridges are there on Linux alone.
-    choices: Vec<&'static str>,
+    choices: Vec<ReachName>,
     /// The flag or variable that fixes it.
     locked_by: Option<String>,
     /// Open addresses with their port.
@@ -45,8 +48,7 @@ pub struct Listen {
 /// Another reach. What opens the gateway further takes the password.
 #[derive(Deserialize, ToSchema)]
 pub struct SetListen {
-    /// `this_computer`, `docker` or `everyone`.
-    reach: String,
+    reach: ReachName,
     #[serde(default)]
     password: Option<String>,
 }
@@ -54,7 +56,8 @@ pub struct SetListen {
 /// Whether new requests are refused.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Pause {
-    paused: bool,
+    /// They are.
+    pub paused: bool,
 }
 
 fn view(app: &App) -> Listen {
@@ -62,8 +65,12 @@ fn view(app: &App) -> Listen {
     let setting_fixed = app.config.fixed.contains_key(LISTEN).then(|| "PICGATE_LISTEN".to_owned());
     let bridge = |bridge: listen::Bridge| Bridge { interface: bridge.interface, address: bridge.address.to_string() };
     Listen {
-        reach: shown.reach.map(Reach::word),
-        choices: Reach::ALL.into_iter().filter(|reach| *reach != Reach::Docker || cfg!(target_os = "linux")).map(Reach::word).collect(),
+        reach: shown.reach.map(|reach| reach.word().into()),
+        choices: Reach::ALL
+            .into_iter()
+            .filter(|reach| *reach != Reach::Docker || cfg!(target_os = "linux"))
+            .map(|reach| reach.word().into())
+            .collect(),
         locked_by: app.config.host_fixed_by.clone().or(setting_fixed),
         addresses: shown.addresses.iter().map(ToString::to_string).collect(),
         bridges: listen::bridges().into_iter().map(bridge).collect(),
@@ -85,7 +92,7 @@ pub async fn set_listen(
     visitor: Visitor,
     Body(body): Body<SetListen>,
 ) -> Result<Json<Listen>, AdminError> {
-    let Some(reach) = Reach::ALL.into_iter().find(|reach| reach.word() == body.reach) else {
+    let Some(reach) = Reach::ALL.into_iter().find(|reach| reach.word() == body.reach.word()) else {
         return Err(AdminError::field("invalid_request", "reach", "is none of this_computer, docker and everyone"));
     };
     if let Some(name) = view(&app).locked_by {

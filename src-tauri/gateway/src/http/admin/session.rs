@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::{
     error::{AdminError, Body},
     guard, ticket,
+    words::{Language, Standing},
 };
 use crate::{
     account::{Signed, Token, Visitor},
@@ -22,17 +23,15 @@ use crate::{
 /// How things stand with the visitor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionState {
-    /// `setup`, `signed_out` or `signed_in`.
-    state: &'static str,
+    state: Standing,
     /// The account's name, once signed in.
     username: Option<String>,
     /// Of this program.
     version: &'static str,
-    /// `auto`, `zh` or `en`.
-    language: &'static str,
+    language: Language,
     /// Setting up takes the ticket from the log.
     needs_ticket: bool,
-    /// A desktop app is around the gateway.
+    /// A desktop app is around the gateway, and the visitor on the same computer.
     has_shell: bool,
 }
 
@@ -92,7 +91,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, AdminError> {
+async fn state_of(app: &App, username: Option<String>, headers: &HeaderMap, peer: Option<Peer>) -> Result<SessionState, AdminError> {
     let is_set_up = app.account.username().await?.is_some();
     let state = match (is_set_up, &username) {
         (false, _) => "setup",
@@ -105,12 +104,12 @@ async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, A
         Speech::En => "en",
     };
     Ok(SessionState {
-        state,
+        state: state.into(),
         username,
         version: env!("CARGO_PKG_VERSION"),
-        language,
+        language: language.into(),
         needs_ticket: !is_set_up,
-        has_shell: app.shell.is_some(),
+        has_shell: app.shell.is_some() && ticket::is_local(app, peer, headers),
     })
 }
 
@@ -118,7 +117,7 @@ async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, A
 async fn signed_in(app: &App, headers: &HeaderMap, peer: Option<Peer>, token: Token) -> Result<Response, AdminError> {
     let secure = crate::http::client::is_secure(headers, peer, &app.origins);
     let username = app.account.username().await?;
-    let mut response = Json(state_of(app, username).await?).into_response();
+    let mut response = Json(state_of(app, username, headers, peer).await?).into_response();
     response.headers_mut().extend(cookie(app.origins.port, secure, token.expose()).map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
 }
@@ -131,8 +130,14 @@ pub fn cookie(port: u16, secure: bool, token: &str) -> Option<HeaderValue> {
 
 /// How things stand.
 #[utoipa::path(get, path = "/session", responses((status = 200, body = SessionState)))]
-pub async fn session(State(app): State<App>, signed: Option<Extension<Signed>>) -> Result<Json<SessionState>, AdminError> {
-    Ok(Json(state_of(&app, signed.map(|Extension(signed)| signed.username)).await?))
+pub async fn session(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    signed: Option<Extension<Signed>>,
+) -> Result<Json<SessionState>, AdminError> {
+    let username = signed.map(|Extension(signed)| signed.username);
+    Ok(Json(state_of(&app, username, &headers, peer.map(|Extension(peer)| peer)).await?))
 }
 
 /// Makes the account.

@@ -34,14 +34,19 @@ pub struct Entry {
     next: Option<String>,
 }
 
-/// Refuses whoever is not on this computer, as far as can be seen.
-pub fn only_this_computer(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), AdminError> {
+/// Whether the request comes from this computer and not through a proxy, as far as can be seen.
+pub fn is_local(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> bool {
     let is_here = |ip: IpAddr| ip.to_canonical().is_loopback() || ip == app.config.host;
     let direct = !OF_PROXIES.iter().any(|name| headers.contains_key(*name));
-    if direct && peer.is_some_and(|peer| is_here(peer.0.ip())) {
+    direct && peer.is_some_and(|peer| is_here(peer.0.ip()))
+}
+
+/// Refuses whoever is elsewhere.
+pub fn only_this_computer(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), AdminError> {
+    if is_local(app, peer, headers) {
         return Ok(());
     }
-    Err(AdminError::new(StatusCode::FORBIDDEN, "not_local", "tickets are for programs on the gateway's own computer; sign in instead"))
+    Err(AdminError::new(StatusCode::FORBIDDEN, "not_local", "this works on the gateway's own computer alone, and not through a proxy"))
 }
 
 /// One of our own pages, or the first one.
