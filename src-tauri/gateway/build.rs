@@ -15,7 +15,9 @@ const SOURCES: [&str; 8] =
     ["src", "messages", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "project.inlang/settings.json"];
 
 fn main() {
-    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui");
+    // Asked now and not when this was compiled: a copied target folder must not bring the pages of where it came from.
+    let manifest = env::var("CARGO_MANIFEST_DIR").expect("cargo names the package's folder");
+    let ui = Path::new(&manifest).join("../../ui");
     println!("cargo::rerun-if-env-changed=PICGATE_UI");
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", ui.join(source).display());

@@ -13,7 +13,9 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("store", &["model"]),
     ("cloud", &["model"]),
     ("config", &["model", "store"]),
+    ("shell", &["model"]),
     ("settings", &["config", "model"]),
+    ("listen", &["settings"]),
     ("account", &["model", "store"]),
     ("archive", &["model", "store"]),
     ("activity", &["events", "model", "store"]),
@@ -34,10 +36,12 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "import",
             "jobs",
             "library",
+            "listen",
             "model",
             "providers",
             "relay",
             "settings",
+            "shell",
             "store",
             "upstream",
         ],
@@ -53,11 +57,13 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "import",
             "jobs",
             "library",
+            "listen",
             "logbook",
             "model",
             "providers",
             "relay",
             "settings",
+            "shell",
             "store",
             "upstream",
         ],
@@ -66,7 +72,9 @@ const MAY_USE: [(&str, &[&str]); 20] = [
 ];
 
 /// Packages that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 14] = [
+const ONLY_IN: [(&str, &[&str]); 16] = [
+    ("if_addrs", &["listen"]),
+    ("socket2", &["listen"]),
     ("argon2", &["account", "archive"]),
     ("aws_sdk_s3", &["cloud"]),
     ("bcrypt", &["account"]),

@@ -1,7 +1,7 @@
 // A stand-in for PicGate's server, for building and testing the UI without Rust: the whole admin API in memory, pictures
 // that are drawn on the spot, and the built UI under /admin with the real content security policy.
 //
-//   node mock/server.mjs [--port 5650] [--images 500] [--setup] [--no-bucket] [--busy] [--old]
+//   node mock/server.mjs [--port 5650] [--images 500] [--setup] [--no-bucket] [--busy] [--old] [--desktop]
 //
 // Sign in as admin / picgate-demo. The one-time ticket is mock-ticket. POST /mock steers it while it runs:
 //   {"reset": {"images": 0, "bucket": false, "setup": true}}   begins anew
@@ -16,6 +16,7 @@ import { draw } from './draw.mjs';
 import { hangUp, listen, tell } from './events.mjs';
 import { Failure, find, readJson, send, sendFailure } from './http.mjs';
 import * as old from './import.mjs';
+import * as desktop from './routes/desktop.mjs';
 import * as library from './routes/library.mjs';
 import * as session from './routes/session.mjs';
 import * as settings from './routes/settings.mjs';
@@ -31,10 +32,18 @@ const { values: options } = parseArgs({
         'no-bucket': { type: 'boolean', default: false },
         busy: { type: 'boolean', default: false },
         old: { type: 'boolean', default: false },
+        desktop: { type: 'boolean', default: false },
     },
 });
 
-const closed = { ...session.closed, ...settings.closed, ...library.closed, ...watch.closed, ...old.closed };
+const closed = {
+    ...session.closed,
+    ...settings.closed,
+    ...library.closed,
+    ...watch.closed,
+    ...desktop.closed,
+    ...old.closed,
+};
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function api(request, response, url) {
@@ -134,6 +143,7 @@ reset({
     bucket: !options['no-bucket'],
     setup: options.setup,
     old: options.old,
+    desktop: options.desktop,
 });
 if (options.busy) {
     const prompts = ['一只会飞的鲸鱼', '清晨的茶园', 'a tiny robot gardener', '把天空换成极光'];

@@ -51,7 +51,13 @@ function upstreams() {
 
 export const state = {};
 
-export function reset({ images: amount = 500, bucket = true, setup = false, old = null } = {}) {
+export function reset({
+    images: amount = 500,
+    bucket = true,
+    setup = false,
+    old = null,
+    desktop = false,
+} = {}) {
     const library = images(amount, bucket);
     const records = activity(library, Math.min(amount, 120));
     Object.assign(state, {
@@ -72,6 +78,11 @@ export function reset({ images: amount = 500, bucket = true, setup = false, old 
         jobs: [],
         // Why the bucket is paused, and whether the clock jumped: see POST /mock.
         bucketState: null,
+        desktop,
+        reach: 'this_computer',
+        paused: false,
+        autostart: true,
+        keychain: false,
         clockWrong: false,
         // An older program's data: `true` while it is offered, then what came of it.
         old: old || null,

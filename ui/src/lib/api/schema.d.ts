@@ -564,8 +564,6 @@ export interface paths {
           source?: components['schemas']['ImageSource'];
           /** @description A model name. */
           model?: string;
-          /** @description Where their bytes lie. */
-          state?: components['schemas']['ImageState'];
           /** @description Saved at or after this time, in milliseconds. */
           from?: number;
           /** @description Saved before this time, in milliseconds. */
@@ -583,100 +581,6 @@ export interface paths {
           };
           content: {
             'application/json': components['schemas']['ImagePage'];
-          };
-        };
-        /** @description A failure. */
-        default: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['ErrorBody'];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/images/archive': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Notes a list of pictures and says where they are to be had as one ZIP file. */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          'application/json': components['schemas']['NewArchive'];
-        };
-      };
-      responses: {
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['Archive'];
-          };
-        };
-        /** @description A failure. */
-        default: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['ErrorBody'];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/images/archive/{ticket}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** The pictures of a list as one ZIP file. What cannot be read is named in `missing.txt`, which is in it then. */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          ticket: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/zip': number[];
           };
         };
         /** @description A failure. */
@@ -918,6 +822,82 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/listen': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Who can reach the gateway. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Listen'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    /** Opens the gateway to others, or closes it again, at once. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['SetListen'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Listen'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/logs': {
     parameters: {
       query?: never;
@@ -1091,6 +1071,82 @@ export interface paths {
       };
     };
     put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/pause': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Whether new requests are refused. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Pause'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    /** Refuses new requests from now on, or takes them again. What runs goes on, and a restart takes them again. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Pause'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Pause'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     post?: never;
     delete?: never;
     options?: never;
@@ -1518,6 +1574,287 @@ export interface paths {
     };
     trace?: never;
   };
+  '/shell': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How the desktop is set; 501 without one. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description no desktop app */
+        501: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/autostart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Starts the app at login, or not. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OnOff'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/external': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Opens an address of the web in the system's browser. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OpenUrl'];
+        };
+      };
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/folder': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Shows the data folder in the system's file manager. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/keychain': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Moves the keys to the system's keychain, or back to the file of keys. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OnOff'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/open': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Opens a page's window, or brings it to the front. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OpenPage'];
+        };
+      };
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/stats': {
     parameters: {
       query?: never;
@@ -1941,20 +2278,10 @@ export interface components {
       /** Format: int64 */
       count: number;
     };
-    /** @description Where the file is to be had. */
-    Archive: {
-      /**
-       * Format: int64
-       * @description Their bytes; the file is a little larger.
-       */
-      bytes: number;
-      /**
-       * Format: int64
-       * @description Pictures in it.
-       */
-      count: number;
-      /** @description A path, good for a quarter of an hour. */
-      url: string;
+    /** @description A bridge of Docker. */
+    Bridge: {
+      address: string;
+      interface: string;
     };
     /** @enum {string} */
     BucketCondition: 'off' | 'unknown' | 'ok' | 'paused';
@@ -2301,8 +2628,6 @@ export interface components {
     };
     /** @enum {string} */
     ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
-    /** @enum {string} */
-    ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
     /** @description Long work. */
     Job: {
       /** @description Whether nobody asked for it. */
@@ -2373,6 +2698,20 @@ export interface components {
       markdown: string;
       url: string;
     };
+    /** @description Who can reach the gateway. */
+    Listen: {
+      /** @description Open addresses with their port. */
+      addresses: string[];
+      /** @description Docker's bridges on this computer. */
+      bridges: components['schemas']['Bridge'][];
+      /** @description What can be chosen here: Docker's bridges are there on Linux alone. */
+      choices: components['schemas']['ReachName'][];
+      /** @description The flag or variable that fixes it. */
+      locked_by: string | null;
+      /** @description What could not be opened, in words. */
+      problem: string | null;
+      reach: null | components['schemas']['ReachName'];
+    };
     /** @enum {string} */
     Listens: 'loopback' | 'all' | 'address';
     /** @description Name and password. */
@@ -2383,11 +2722,6 @@ export interface components {
     /** @description A list of names. */
     Names: {
       items: string[];
-    };
-    /** @description Which pictures. */
-    NewArchive: {
-      /** @description At most 1,000. */
-      ids: string[];
     };
     /** @description Another key; without one a random one is made. */
     NewGatewayKey: {
@@ -2410,10 +2744,26 @@ export interface components {
     };
     /** @enum {string} */
     NotDeleted: 'not_found' | 'last_copy' | 'no_copy';
+    /** @description On or off. */
+    OnOff: {
+      on: boolean;
+    };
+    /** @description Which page to open in its window. */
+    OpenPage: {
+      page: components['schemas']['PageName'];
+      /** @description What follows the page's address: `/ID`, `?q=…`. */
+      rest?: string | null;
+    };
+    /** @description What to open in the system's browser. */
+    OpenUrl: {
+      url: string;
+    };
     /** @description The ids in their new order. */
     Order: {
       ids: number[];
     };
+    /** @enum {string} */
+    PageName: 'dashboard' | 'settings' | 'cache' | 'gallery' | 'logs' | 'about';
     /** @description An image that an image was made from. */
     Parent:
       | components['schemas']['Image']
@@ -2423,6 +2773,11 @@ export interface components {
           /** @description Always `true`. */
           missing: boolean;
         };
+    /** @description Whether new requests are refused. */
+    Pause: {
+      /** @description They are. */
+      paused: boolean;
+    };
     /** @description An address by which a client may reach us. */
     Place: {
       base_url: string;
@@ -2439,6 +2794,8 @@ export interface components {
       message: string;
     };
     /** @enum {string} */
+    ReachName: 'this_computer' | 'docker' | 'everyone';
+    /** @enum {string} */
     Remedy: 'listen_all' | 'listen_bridge';
     /** @description A request that is being answered. */
     Running: {
@@ -2450,7 +2807,8 @@ export interface components {
       prompt: string | null;
     };
     /** @enum {string} */
-    Section: 'gateway' | 'conversation' | 'history' | 'security' | 'cache' | 'bucket' | 'appearance';
+    Section:
+      'gateway' | 'conversation' | 'history' | 'security' | 'cache' | 'bucket' | 'appearance' | 'desktop';
     /** @description A session. */
     SessionItem: {
       address: string;
@@ -2466,6 +2824,8 @@ export interface components {
     };
     /** @description How things stand with the visitor. */
     SessionState: {
+      /** @description A desktop app is around the gateway, and the visitor on the same computer. */
+      has_shell: boolean;
       language: components['schemas']['Language'];
       /** @description Setting up takes the ticket from the log. */
       needs_ticket: boolean;
@@ -2478,6 +2838,11 @@ export interface components {
     /** @description A list. */
     Sessions: {
       items: components['schemas']['SessionItem'][];
+    };
+    /** @description Another reach. What opens the gateway further takes the password. */
+    SetListen: {
+      password?: string | null;
+      reach: components['schemas']['ReachName'];
     };
     /** @description A first account. */
     SetUp: {
@@ -2550,10 +2915,24 @@ export interface components {
           kind: 'secret';
           max: number;
         };
+    /** @description The desktop around the gateway. */
+    ShellView: {
+      /** @description Whether the app starts at login; `null` if the system does not tell. */
+      autostart: boolean | null;
+      /** @description Why not. */
+      autostart_problem: string | null;
+      data_dir: string;
+      /** @description Whether the system has a keychain. */
+      has_keychain: boolean;
+      /** @description Whether keys lie there. */
+      keys_in_keychain: boolean;
+    };
     /** @description How things are when a page begins to listen. */
     Snapshot: {
       bucket: components['schemas']['BucketView'];
       jobs: components['schemas']['Job'][];
+      /** @description New requests are refused. */
+      paused: boolean;
       running: components['schemas']['Running'][];
       stats: null | components['schemas']['Figures'];
     };
@@ -2697,10 +3076,16 @@ export interface components {
           event: 'upstreams';
         }
       | {
-          /** @description A setting has changed. */
+          /** @description A setting has changed, or where the gateway listens. */
           data: components['schemas']['Changed'];
           /** @enum {string} */
           event: 'settings';
+        }
+      | {
+          /** @description New requests are refused from now on, or taken again. */
+          data: components['schemas']['Pause'];
+          /** @enum {string} */
+          event: 'paused';
         };
     /** @description Copies in a bucket. */
     Uploads: {

@@ -38,6 +38,10 @@ export type Connect = Schemas['Connect'];
 export type Place = Schemas['Place'];
 export type ConnectCheck = Schemas['Checked'];
 export type About = Schemas['About'];
+export type Shell = Schemas['ShellView'];
+export type ShellPage = Schemas['PageName'];
+export type Listen = Schemas['Listen'];
+export type Reach = Schemas['ReachName'];
 
 /** One event of the stream, and the data of each by its name. */
 export type Told = Schemas['Told'];

@@ -5,6 +5,7 @@
 
 mod archive;
 mod cache;
+mod desktop;
 mod document;
 mod error;
 mod events;
@@ -14,8 +15,10 @@ mod import;
 mod live;
 mod model;
 mod overview;
+mod reach;
 mod session;
 mod settings;
+mod ticket;
 mod upstreams;
 mod words;
 
@@ -31,6 +34,7 @@ use super::App;
 pub use archive::Archives;
 pub use guard::host_is_known;
 pub use overview::metrics;
+pub use ticket::enter;
 
 /// Largest body, in bytes: lists of ids and word lists fit.
 const BODY_MAX: usize = 256 * 1024;
@@ -84,6 +88,14 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(live::logs, live::clear_logs))
         .routes(routes!(live::export_logs))
         .routes(routes!(live::activity))
+        .routes(routes!(reach::listen_state, reach::set_listen))
+        .routes(routes!(reach::pause_state, reach::pause))
+        .routes(routes!(desktop::state))
+        .routes(routes!(desktop::autostart))
+        .routes(routes!(desktop::keychain))
+        .routes(routes!(desktop::open))
+        .routes(routes!(desktop::external))
+        .routes(routes!(desktop::folder))
         .routes(routes!(events::events))
 }
 
