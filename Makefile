@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e-openwebui bench lint fmt deny clean
+.PHONY: help run build test crash e2e-openwebui bench bench-cloud lint fmt deny clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -30,6 +30,14 @@ e2e-openwebui: ## Test with the real Open WebUI in a browser (large download the
 bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
 	@.ci/setup build
 	$(CARGO) bench -p picgate-gateway --bench gateway -- --run
+
+bench-cloud: ## Measure copies in a bucket: a backlog of 10,000 images, and images that come back; writes tests/bench/CLOUD.md
+	@.ci/setup build
+	$(CARGO) bench -p picgate-gateway --bench gateway -- --cloud
+
+crash: ## Kill the gateway at every call of the system and a thousand times at random, and look at what is left (an hour)
+	@.ci/setup build
+	PICGATE_CRASHES=$${PICGATE_CRASHES:-1000} $(CARGO) test -p picgate-gateway --test it crash:: -- --nocapture
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check

@@ -95,7 +95,7 @@ pub struct Bench {
 }
 
 /// This program again, as one of its parts.
-fn part(words: &[&str]) -> (Running, SocketAddr) {
+pub fn part(words: &[&str]) -> (Running, SocketAddr) {
     let program = std::env::current_exe().expect("this program");
     let mut running = Running::start(Command::new(program).arg("--child").args(words).stdout(Stdio::piped()));
     let mut line = String::new();
@@ -171,6 +171,11 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn start(bench: &Bench, name: &str) -> Self {
+        Self::start_with(bench, name, &[])
+    }
+
+    /// The same with further variables, over a folder that may have been used before.
+    pub fn start_with(bench: &Bench, name: &str, variables: &[(&'static str, String)]) -> Self {
         let folder = bench.folder(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_picgate-headless"));
         command
@@ -182,6 +187,7 @@ impl Gateway {
             .env("PICGATE_UPSTREAM_API_KEY", "sk-benchmark")
             .env("PICGATE_UPSTREAM_MODEL", "up")
             .env("NO_PROXY", "*")
+            .envs(variables.iter().map(|(name, value)| (*name, value.as_str())))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let began = Instant::now();

@@ -1,7 +1,9 @@
 //! What the gateway costs: measured against a direct call, against a program that does only the unavoidable, and
 //! against nginx, in turns within one run. Does nothing unless it is told to with `--run`.
 
+mod bucket;
 mod children;
+mod cloud;
 mod floor;
 mod history;
 mod http;
@@ -20,6 +22,9 @@ use std::{process::ExitCode, time::Duration};
 use children::{Bench, Gateway};
 use report::Report;
 
+/// The same for copies in a bucket.
+const LONGEST_CLOUD: Duration = Duration::from_secs(560);
+
 /// Longest run in all; a watchdog ends everything then.
 const LONGEST: Duration = Duration::from_secs(350);
 
@@ -28,10 +33,20 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["--child", "mock"] => mock::run(),
+        ["--child", "bucket", folder] => bucket::run(folder.into()),
         ["--child", "floor", upstream, folder, fsync, sha256] => {
             floor::run(upstream.parse().expect("an address"), folder.into(), *fsync == "true", *sha256 == "true");
         }
         // Test runners start every program that they find; only who asks for figures waits for them.
+        words if words.contains(&"--cloud") => {
+            children::watch(LONGEST_CLOUD);
+            let (bench, mut report) = (Bench::start(), Report::default());
+            cloud::measure(&bench, &mut report);
+            report.print();
+            if !words.contains(&"--keep-results") {
+                report.write("CLOUD.md", "make bench-cloud", report::CLOUD_METHOD);
+            }
+        }
         words if words.contains(&"--run") => {
             children::watch(LONGEST);
             measure(words.contains(&"--keep-results"));
@@ -69,6 +84,6 @@ fn measure(keep_results: bool) {
     step("done");
     report.print();
     if !keep_results {
-        report.write();
+        report.write("RESULTS.md", "make bench", report::METHOD);
     }
 }

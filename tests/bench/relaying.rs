@@ -167,14 +167,14 @@ pub fn span(times: impl Iterator<Item = (Instant, Instant)>) -> f64 {
 }
 
 /// What a load came to.
-struct Load {
+pub struct Load {
     per_second: f64,
     answers: Vec<Vec<u8>>,
-    errors: usize,
+    pub errors: usize,
 }
 
 /// `total` requests over `at_once` connections.
-fn load(address: SocketAddr, request: &[u8], at_once: usize, total: usize) -> Load {
+pub fn load(address: SocketAddr, request: &[u8], at_once: usize, total: usize) -> Load {
     let (left, errors, barrier) = (AtomicUsize::new(total), AtomicUsize::new(0), Barrier::new(at_once));
     let (seconds, answers) = thread::scope(|scope| {
         let client = || {

@@ -1,12 +1,13 @@
 //! What comes out: a table with targets, and for each that is not reached a sentence on why.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::{fmt::Write as _, io::Write as _, path::Path};
 
 use crate::{machine, reasons::REASONS};
 
-const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/bench/RESULTS.md");
+/// Where results stand.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/bench");
 
-const METHOD: &str = "\
+pub const METHOD: &str = "\
 Everything runs on one machine over loopback: an upstream that only writes prepared bytes, the *floor* (a program that \
 does only the unavoidable: it decodes the picture while it arrives, writes a file, renames it and answers with a link; \
 with and without fdatasync and SHA-256), the release build of the gateway with its default settings, and the driver. \
@@ -16,6 +17,15 @@ of an answer minus that of the same answer asked of the upstream directly. Every
 nothing is saved by knowing it already; it cannot be decoded, so that no thumbnail is made, except where it says so. \
 Samples are fetched from their links and compared by SHA-256. Memory is `RssAnon`, looked at every 2 ms. Processor time \
 is that of `/proc/PID/stat`, with what is done after the answer.";
+
+pub const CLOUD_METHOD: &str = "\
+Everything runs on one machine over loopback, on one disk: the release build of the gateway, an S3 server (s3s-fs) as a \
+process of its own, and the driver. 10,000 different images of 200 KB are drawn without a bucket, then the gateway starts \
+again with one. *Plain* is the same two calls for each image (PUT and HEAD, with the same SDK, four images at a time) by a \
+program that does nothing else: no database, no digest; measured before and after. Memory is `RssAnon`, looked at every 2 \
+ms, against the same gateway at rest with the same rows. The admin's answers are those of the pages Overview, Gallery, \
+Jobs and Cache, in turns. An image that comes back was cleared from disk before each round; the bucket is asked directly in \
+the same round.";
 
 /// Speaks while the run goes on.
 pub fn say(text: &str) {
@@ -140,16 +150,16 @@ impl Report {
     }
 
     /// To the file that stands beside this program.
-    pub fn write(&self) {
+    pub fn write(&self, file: &str, command: &str, method: &str) {
         let date = time::OffsetDateTime::now_utc().date();
         let nginx = if self.nginx.is_empty() { String::new() } else { format!(", {}", self.nginx) };
         let text = format!(
-            "# Benchmark\n\nWritten by `make bench`; not edited by hand.\n\n{date}: {}{nginx}.\n\n{METHOD}\n\n{}\n## Not reached\n\n{}",
+            "# Benchmark\n\nWritten by `{command}`; not edited by hand.\n\n{date}: {}{nginx}.\n\n{method}\n\n{}\n## Not reached\n\n{}",
             machine::description(),
             self.table(),
             self.reasons()
         );
-        std::fs::write(RESULTS, text).expect("writes the results");
-        say("written: tests/bench/RESULTS.md");
+        std::fs::write(Path::new(FOLDER).join(file), text).expect("writes the results");
+        say(&format!("written: tests/bench/{file}"));
     }
 }
