@@ -129,7 +129,7 @@ fn plain_rate(config: &BucketConfig, folder: &Path) -> f64 {
                     if number >= PLAIN {
                         return;
                     }
-                    let (key, file) = (format!("plain/{number}"), &files[number % files.len()]);
+                    let (key, file) = (format!("{}{number}", bucket.config().prefix), &files[number % files.len()]);
                     bucket.put(&key, file, true).await.expect("puts");
                     let found = bucket.head(&key).await.expect("answers");
                     assert_eq!(found.bytes, file.bytes);

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("model", &[]),
     ("events", &["model"]),
     ("rewrite", &["model"]),

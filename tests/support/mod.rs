@@ -14,6 +14,7 @@ pub mod upstream;
 
 pub use app::TestApp;
 pub use bucket::{FakeBucket, Fault};
+#[allow(unused_imports, reason = "shared by tests that each use a part")]
 pub use shell::{FakeKeychain, FakeShell};
 #[allow(unused_imports, reason = "shared by tests that each use a part")]
 pub use upstream::{Chunk, FakeUpstream, Scripted};

@@ -190,9 +190,9 @@ pub async fn store(app: &App, mut values: BTreeMap<String, Option<String>>) -> R
         app.secrets.change(move |secrets| secrets.r2_secret_access_key = secret).await?;
     }
     app.library.db().write(move |t| save_settings(t, &values, now())).await?;
-    apply(&app).await?;
+    apply(app).await?;
     tracing::info!(keys = keys.join(","), "settings were changed");
-    items(&app).await
+    Ok(())
 }
 
 /// Works from now on with what the table and the file of keys say.
