@@ -564,6 +564,8 @@ export interface paths {
           source?: components['schemas']['ImageSource'];
           /** @description A model name. */
           model?: string;
+          /** @description Where their bytes lie. */
+          state?: components['schemas']['ImageState'];
           /** @description Saved at or after this time, in milliseconds. */
           from?: number;
           /** @description Saved before this time, in milliseconds. */
@@ -581,6 +583,100 @@ export interface paths {
           };
           content: {
             'application/json': components['schemas']['ImagePage'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/archive': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Notes a list of pictures and says where they are to be had as one ZIP file. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['NewArchive'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Archive'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/archive/{ticket}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The pictures of a list as one ZIP file. What cannot be read is named in `missing.txt`, which is in it then. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          ticket: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/zip': number[];
           };
         };
         /** @description A failure. */
@@ -691,6 +787,76 @@ export interface paths {
     put?: never;
     post?: never;
     delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/import': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What the Python program left here. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ImportState'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    /** It is not to be offered again; nothing else is changed. */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     options?: never;
     head?: never;
     patch?: never;
@@ -2278,6 +2444,21 @@ export interface components {
       /** Format: int64 */
       count: number;
     };
+    /** @description Where the file is to be had. */
+    Archive: {
+      /**
+       * Format: int64
+       * @description Their bytes; the file is a little larger.
+       */
+      bytes: number;
+      /**
+       * Format: int64
+       * @description Pictures in it.
+       */
+      count: number;
+      /** @description A path, good for a quarter of an hour. */
+      url: string;
+    };
     /** @description A bridge of Docker. */
     Bridge: {
       address: string;
@@ -2628,6 +2809,91 @@ export interface components {
     };
     /** @enum {string} */
     ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
+    /** @enum {string} */
+    ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
+    /** @description Data of the Python program. */
+    ImportFound: {
+      /**
+       * Format: int64
+       * @description Of those images that are on disk there.
+       */
+      bytes: number;
+      /** @description Where it lies. */
+      folder: string;
+      has_account: boolean;
+      has_settings: boolean;
+      /** Format: int64 */
+      images: number;
+    };
+    /** @description Something that was not taken over as it was, and why. */
+    ImportNote: {
+      code: components['schemas']['ImportProblem'];
+      /** @description The old name of a setting, or an image's id. */
+      what: string;
+      /** @description The same in words, with what the code leaves out. */
+      why: string;
+    };
+    /** @enum {string} */
+    ImportProblem:
+      | 'already_set'
+      | 'invalid'
+      | 'never'
+      | 'no_key'
+      | 'key_in_use'
+      | 'bad_key'
+      | 'bad_address'
+      | 'second_admin'
+      | 'bad_account'
+      | 'account_stays'
+      | 'no_image_id'
+      | 'no_file'
+      | 'not_an_image'
+      | 'too_large'
+      | 'unreadable'
+      | 'no_bucket'
+      | 'bucket_away'
+      | 'not_in_bucket';
+    /** @description How taking over ended. */
+    ImportReport: {
+      /**
+       * Format: int64
+       * @description Milliseconds since 1970.
+       */
+      at: number;
+      /** Format: int64 */
+      bytes: number;
+      /** @description Whether it got to its end. */
+      complete: boolean;
+      /**
+       * Format: int64
+       * @description Of these images, those that were something else than noted.
+       */
+      corrected: number;
+      /** Format: int64 */
+      failed: number;
+      /** Format: int64 */
+      images: number;
+      /**
+       * Format: int64
+       * @description Of these images, those that are in the bucket alone.
+       */
+      in_bucket: number;
+      /**
+       * Format: int64
+       * @description Images that were here already, or were deleted here since.
+       */
+      known: number;
+      notes: components['schemas']['ImportNote'][];
+      /** @description Old names of the settings that were taken over. */
+      settings: string[];
+    };
+    /** @description What there is to be taken over. */
+    ImportState: {
+      found: null | components['schemas']['ImportFound'];
+      last: null | components['schemas']['ImportReport'];
+      /** @description Whether it is to be offered: nobody has taken it over, or said no. */
+      offered: boolean;
+    };
     /** @description Long work. */
     Job: {
       /** @description Whether nobody asked for it. */
@@ -2658,7 +2924,8 @@ export interface components {
       | 'upload_pending'
       | 'retry_failed'
       | 'check_files'
-      | 'make_thumbnails';
+      | 'make_thumbnails'
+      | 'import';
     /** @enum {string} */
     JobState: 'running' | 'done' | 'failed' | 'cancelled';
     /** @description The newest first. */
@@ -2722,6 +2989,11 @@ export interface components {
     /** @description A list of names. */
     Names: {
       items: string[];
+    };
+    /** @description Which pictures. */
+    NewArchive: {
+      /** @description At most 1,000. */
+      ids: string[];
     };
     /** @description Another key; without one a random one is made. */
     NewGatewayKey: {
