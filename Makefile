@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e-openwebui bench lint fmt deny clean
+.PHONY: help run build test e2e-openwebui bench lint fmt deny icons clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -41,6 +41,9 @@ fmt: ## Format the code
 deny: ## Check licences, sources and advisories of dependencies (needs cargo-deny)
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	$(CARGO) deny check --config .github/deny.toml
+
+icons: ## Draw all icons from icons/picgate.svg (needs Node.js and Python)
+	python3 icons/generate.py
 
 clean: ## Delete everything that was built
 	$(CARGO) clean
