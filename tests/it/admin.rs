@@ -24,6 +24,19 @@ impl<'a> Admin<'a> {
         Self { app, cookie: cookie(&response) }
     }
 
+    /// Signs in to an account that is there.
+    pub async fn log_in(app: &'a TestApp) -> Self {
+        let body = json!({"username": "admin", "password": "correct horse"});
+        let response = anonymous(app, Method::POST, "session/login").json(&body).send().await.expect("an answer");
+        assert_eq!(response.status(), 200, "{:?}", response.text().await);
+        Self { app, cookie: cookie(&response) }
+    }
+
+    /// What its browser sends with every request.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         anonymous(self.app, method, path).header(header::COOKIE, &self.cookie)
     }

@@ -7,10 +7,12 @@ pub mod app;
 pub mod bucket;
 pub mod pictures;
 pub mod process;
+pub mod shell;
 pub mod upstream;
 
 pub use app::TestApp;
 pub use bucket::{FakeBucket, Fault};
+pub use shell::{FakeKeychain, FakeShell};
 pub use upstream::{Chunk, FakeUpstream, Scripted};
 
 use std::time::{Duration, Instant};
