@@ -64,7 +64,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "upstream",
         ],
     ),
-    ("cli", &["config", "logbook", "server", "store"]),
+    ("cli", &["config", "logbook", "server", "shell", "store"]),
 ];
 
 /// Packages that only some modules may name.
