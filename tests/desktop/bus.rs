@@ -41,7 +41,7 @@ impl Watcher {
     fn register_status_notifier_item(&self, service: String, #[zbus(header)] header: Header<'_>) {
         let sender = header.sender().map(ToString::to_string).unwrap_or_default();
         let item = if service.starts_with('/') { (sender, service) } else { (service, "/StatusNotifierItem".into()) };
-        self.items.lock().unwrap().push(item);
+        self.items.lock().expect("nobody panicked").push(item);
     }
 
     fn register_status_notifier_host(&self, _service: String) {}
@@ -58,7 +58,7 @@ impl Watcher {
 
     #[zbus(property)]
     fn registered_status_notifier_items(&self) -> Vec<String> {
-        self.items.lock().unwrap().iter().map(|(name, path)| format!("{name}{path}")).collect()
+        self.items.lock().expect("nobody panicked").iter().map(|(name, path)| format!("{name}{path}")).collect()
     }
 }
 
@@ -79,7 +79,7 @@ impl Shown {
         _hints: HashMap<String, OwnedValue>,
         _timeout: i32,
     ) -> u32 {
-        let mut shown = self.0.lock().unwrap();
+        let mut shown = self.0.lock().expect("nobody panicked");
         let id = shown.len() as u32 + 1;
         shown.push(Notification { id, title, body, actions });
         id
@@ -129,11 +129,11 @@ impl Bus {
 
     /// Whether a tray icon has registered.
     pub fn has_icon(&self) -> bool {
-        !self.items.lock().unwrap().is_empty()
+        !self.items.lock().expect("nobody panicked").is_empty()
     }
 
     fn item(&self) -> Option<Proxy<'static>> {
-        let (name, path) = self.items.lock().unwrap().last().cloned()?;
+        let (name, path) = self.items.lock().expect("nobody panicked").last().cloned()?;
         Proxy::new(&self.connection, name, path, "org.kde.StatusNotifierItem").ok()
     }
 
@@ -165,7 +165,7 @@ impl Bus {
 
     /// What was shown so far.
     pub fn notifications(&self) -> Vec<Notification> {
-        self.notifications.lock().unwrap().clone()
+        self.notifications.lock().expect("nobody panicked").clone()
     }
 
     /// The user clicks a notification.

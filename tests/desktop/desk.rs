@@ -52,7 +52,7 @@ fn has_tools() -> bool {
     let missing: Vec<_> = TOOLS.iter().filter(|tool| !found(tool)).collect();
     assert!(missing.is_empty() || std::env::var_os("CI").is_none(), "missing: {missing:?}; .ci/setup test installs them");
     if !missing.is_empty() {
-        println!("skipped: {missing:?} are missing; .ci/setup test installs them");
+        eprintln!("skipped: {missing:?} are missing; .ci/setup test installs them");
     }
     missing.is_empty()
 }
