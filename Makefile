@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test api crash e2e-openwebui bench bench-cloud lint docs fmt deny clean
+.PHONY: help run build desktop test api crash e2e-openwebui bench bench-cloud lint docs fmt deny icons clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -13,13 +13,16 @@ ARGS ?=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Install what is missing, build and start the gateway; ARGS="--port 5650" are passed on
-	@.ci/setup build
-	@$(WITHOUT_UI) $(CARGO) run --release -p picgate-gateway --bin picgate-headless -- $(ARGS)
+run: ## Install what is missing, build and start: the desktop app where there is a display, else the gateway alone; ARGS="--port 5650" are passed on
+	@.ci/start $(ARGS)
 
-build: ## Build the release binary: target/release/picgate-headless
+build: ## Build the release binary of the gateway: target/release/picgate-headless
 	@.ci/setup build
 	$(WITHOUT_UI) $(CARGO) build --release -p picgate-gateway --bin picgate-headless
+
+desktop: ## Build the release binary of the desktop app: target/release/picgate
+	@.ci/setup desktop
+	$(WITHOUT_UI) $(CARGO) build --release -p picgate --bin picgate
 
 test: ## Install what is missing, then check format, lints and tests
 	@.ci/test
@@ -56,6 +59,9 @@ fmt: ## Format the code
 deny: ## Check licences, sources and advisories of dependencies (needs cargo-deny)
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	$(CARGO) deny check --config .github/deny.toml
+
+icons: ## Draw all icons from icons/picgate.svg (needs Node.js and Python)
+	python3 icons/generate.py
 
 clean: ## Delete everything that was built
 	$(CARGO) clean

@@ -4,6 +4,17 @@
 # The oldest Rust that builds this (Cargo.toml, rust-version).
 RUST_MIN=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 
+# Whether the desktop app can be compiled: only Linux needs libraries for it that a system does not have anyway.
+desktop_can_be_built() {
+    [ "$(uname -s)" = Linux ] || return 0
+    has pkg-config && pkg-config --exists webkit2gtk-4.1 ayatana-appindicator3-0.1 dbus-1
+}
+
+# Whether there is a display to show windows on.
+has_display() {
+    [ "$(uname -s)" != Linux ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]
+}
+
 # Where the Python packages of the tests are installed.
 VENV=target/sdk-venv
 
@@ -48,6 +59,14 @@ package() {
         'browser winget') echo Google.Chrome ;;
         'browser '*) echo chromium ;;
         'make '*) echo make ;;
+        'desktop apt-get') echo libwebkit2gtk-4.1-dev libayatana-appindicator3-dev libdbus-1-dev pkg-config ;;
+        'desktop dnf') echo webkit2gtk4.1-devel libayatana-appindicator-gtk3-devel dbus-devel pkgconf-pkg-config ;;
+        'desktop pacman') echo webkit2gtk-4.1 libayatana-appindicator dbus pkgconf ;;
+        'desktop '*) echo WebKitGTK 4.1 and libayatana-appindicator with headers, ;;
+        'screen apt-get') echo xvfb dbus webkit2gtk-driver xdotool xclip fonts-noto-cjk ;;
+        'screen dnf') echo xorg-x11-server-Xvfb dbus-daemon webkit2gtk4.1 xdotool xclip ;;
+        'screen pacman') echo xorg-server-xvfb dbus webkit2gtk-4.1 xdotool xclip ;;
+        'screen '*) echo Xvfb, dbus-daemon, WebKitWebDriver, xdotool and xclip, ;;
         'node apt-get' | 'node pacman') echo nodejs npm ;;
         'node winget') echo OpenJS.NodeJS.LTS ;;
         'node brew') echo node ;;

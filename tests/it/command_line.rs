@@ -121,3 +121,15 @@ async fn told_to_stop_it_finishes_what_it_draws() {
     assert!(began.elapsed() < Duration::from_secs(20));
     assert!(!dir.path().join("store/picgate.sqlite3-wal").metadata().is_ok_and(|m| m.len() > 0), "the database's log was folded in");
 }
+
+#[test]
+fn flags_of_the_desktop_app_are_refused_where_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for arguments in [&["--hidden"][..], &["--open", "gallery"]] {
+        let (_, said, code) = finished(dir.path(), arguments, &[]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("desktop app"), "{said}");
+    }
+    let (help, _, _) = finished(dir.path(), &["--help"], &[]);
+    assert!(!help.contains("--hidden"), "{help}");
+}

@@ -68,7 +68,43 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "upstream",
         ],
     ),
-    ("cli", &["archive", "config", "import", "library", "logbook", "model", "server", "store"]),
+    ("cli", &["archive", "config", "import", "library", "logbook", "model", "server", "shell", "store"]),
+];
+
+/// The same for the desktop app (src-tauri/src/desktop). `mod` itself, which puts the parts together, may use all of them, and
+/// all may name what it keeps (`super::Desktop`).
+const DESKTOP_MAY_USE: [(&str, &[&str]); 21] = [
+    ("words", &[]),
+    ("guard", &[]),
+    ("platform", &[]),
+    ("keychain", &[]),
+    ("outside", &[]),
+    ("dialogs", &[]),
+    ("watch", &[]),
+    ("menu", &["words"]),
+    ("tongue", &["words"]),
+    ("trouble", &["words"]),
+    ("clipboard", &["platform"]),
+    ("autostart", &["platform"]),
+    ("icons", &["menu", "platform"]),
+    ("host", &["menu", "trouble"]),
+    ("tray", &["icons", "menu", "platform"]),
+    ("windows", &["guard", "outside", "words"]),
+    ("shell", &["autostart", "keychain", "outside", "windows"]),
+    ("notices", &["platform", "windows"]),
+    ("quit", &["dialogs", "menu", "windows"]),
+    ("begin", &["autostart", "dialogs", "notices", "quit", "shell", "trouble", "windows"]),
+    ("mod", &[]),
+];
+
+/// Packages that only some modules of the desktop app may name.
+const DESKTOP_ONLY_IN: [(&str, &[&str]); 6] = [
+    ("arboard", &["clipboard", "platform"]),
+    ("keyring", &["keychain"]),
+    ("notify_rust", &["notices", "platform"]),
+    ("tauri_plugin_dialog", &["dialogs", "mod"]),
+    ("tauri_plugin_opener", &["outside"]),
+    ("zbus", &["platform"]),
 ];
 
 /// Packages that only some modules may name.
@@ -108,18 +144,33 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+fn desktop() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/desktop")
+}
+
 /// Every file with the module that it belongs to.
 fn modules() -> Vec<(String, PathBuf)> {
+    let found = modules_in(&source());
+    assert!(found.len() > 40, "the test looks where the code is");
+    found
+}
+
+fn desktop_modules() -> Vec<(String, PathBuf)> {
+    let found = modules_in(&desktop());
+    assert!(found.len() > 15, "the test looks where the code is");
+    found
+}
+
+fn modules_in(root: &Path) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
-    for path in files(&source()) {
-        let inside = path.strip_prefix(source()).expect("inside");
+    for path in files(root) {
+        let inside = path.strip_prefix(root).expect("inside");
         let first = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
         let module = first.trim_end_matches(".rs").to_owned();
         if module != "lib" && module != "main" {
             found.push((module, path));
         }
     }
-    assert!(found.len() > 40, "the test looks where the code is");
     found
 }
 
@@ -127,11 +178,11 @@ fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
 }
 
-/// The modules that follow `crate::`, also in `use crate::{a, b::c}`.
-fn used(text: &str) -> BTreeSet<String> {
+/// The modules that follow `crate::`, also in `use crate::{a, b::c}`; in the desktop app they follow `super::`.
+fn used(text: &str, root: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    for rest in text.split("crate::").skip(1) {
+    for rest in text.split(root).skip(1) {
         let Some(list) = rest.strip_prefix('{') else {
             found.insert(name(rest));
             continue;
@@ -162,29 +213,48 @@ fn starts_a_path(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
 }
 
+/// Whether the code names a package.
+fn names(text: &str, package: &str) -> bool {
+    let path_of = format!("{package}::");
+    // A module of ours may have the same name: `mod image; pub use image::…`.
+    let own = text.contains(&format!("mod {package};"));
+    let code = without_tests(text).lines().filter(|l| !l.trim_start().starts_with("//"));
+    !own && code.into_iter().any(|l| starts_a_path(l, &path_of))
+}
+
 #[test]
 fn layers_use_only_what_is_below_them() {
     for (module, path) in modules() {
         let text = std::fs::read_to_string(&path).expect("reads");
         let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no layer yet"));
-        for other in used(without_tests(&text)) {
+        for other in used(without_tests(&text), "crate::") {
             let known = MAY_USE.iter().any(|(name, _)| *name == other);
             assert!(!known || other == module || allowed.contains(&other.as_str()), "{} uses {other}", path.display());
         }
         for (package, homes) in ONLY_IN {
-            let path_of = format!("{package}::");
-            // A module of ours may have the same name: `mod image; pub use image::…`.
-            let own = text.contains(&format!("mod {package};"));
-            let code = without_tests(&text).lines().filter(|l| !l.trim_start().starts_with("//"));
-            let names_it = !own && code.into_iter().any(|l| starts_a_path(l, &path_of));
-            assert!(!names_it || homes.contains(&module.as_str()), "{} names {package}", path.display());
+            assert!(!names(&text, package) || homes.contains(&module.as_str()), "{} names {package}", path.display());
+        }
+    }
+}
+
+#[test]
+fn parts_of_the_desktop_app_use_only_what_is_below_them() {
+    for (module, path) in desktop_modules() {
+        let text = std::fs::read_to_string(&path).expect("reads");
+        let (_, allowed) = DESKTOP_MAY_USE.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no layer yet"));
+        for other in used(without_tests(&text), "super::") {
+            let known = DESKTOP_MAY_USE.iter().any(|(name, _)| *name == other);
+            assert!(!known || other == module || allowed.contains(&other.as_str()), "{} uses {other}", path.display());
+        }
+        for (package, homes) in DESKTOP_ONLY_IN {
+            assert!(!names(&text, package) || homes.contains(&module.as_str()), "{} names {package}", path.display());
         }
     }
 }
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for (_, path) in modules() {
+    for (_, path) in modules().into_iter().chain(desktop_modules()) {
         let text = std::fs::read_to_string(&path).expect("reads");
         assert!(text.starts_with("//! "), "{} opens without its job", path.display());
         let lines = without_tests(&text).lines().count();
@@ -195,7 +265,10 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn architecture_md_names_every_module() {
     let text = std::fs::read_to_string(source().join("../../../ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    for (module, _) in MAY_USE {
-        assert!(text.contains(&format!("`{module}`")) || text.contains(&format!("`{module}/`")), "ARCHITECTURE.md does not name {module}");
+    for (module, _) in MAY_USE.into_iter().chain(DESKTOP_MAY_USE) {
+        assert!(
+            module == "mod" || text.contains(&format!("`{module}`")) || text.contains(&format!("`{module}/`")),
+            "ARCHITECTURE.md does not name {module}"
+        );
     }
 }

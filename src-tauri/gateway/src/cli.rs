@@ -1,4 +1,6 @@
-//! The command line, the same for every binary.
+//! The command line, the same for every binary. The desktop's hands over to its app where no command is given.
+
+mod app;
 
 mod passphrase;
 mod show;
@@ -13,6 +15,8 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::app::{AppAsked, AppStart, asked};
+use self::app::{AppFlags, Binary};
 use crate::{
     config::{Config, Flags},
     logbook::{self, Lines},
@@ -59,6 +63,8 @@ struct Line {
     command: Option<Command>,
     #[command(flatten)]
     serve: ServeFlags,
+    #[command(flatten)]
+    app: AppFlags,
     /// Folder where everything is kept [default: by the platform's convention]
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -95,9 +101,19 @@ struct ServeFlags {
     print_ticket: bool,
 }
 
-/// Runs the command line of this process.
+/// Runs the command line of this process, without a desktop.
 pub fn run() -> ExitCode {
-    let line = Line::parse();
+    run_line(Binary::Headless, None)
+}
+
+/// Runs the command line of this process; hands over to `app` where no command is given.
+pub fn run_with_app(app: fn(AppStart) -> ExitCode) -> ExitCode {
+    run_line(Binary::Desktop, Some(app))
+}
+
+fn run_line(binary: Binary, app: Option<fn(AppStart) -> ExitCode>) -> ExitCode {
+    let line = binary.parse();
+    let is_command = line.command.is_some();
     let (serve, command) = match line.command {
         None => (line.serve.clone(), Command::Serve(line.serve)),
         Some(Command::Serve(flags)) => (flags.clone().or(&line.serve), Command::Serve(flags)),
@@ -114,14 +130,18 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match command {
-        Command::Key => print_key(&config),
-        Command::ResetAdmin => in_runtime(reset_admin(config)),
-        Command::Backup(flags) => in_runtime(state::backup(config, flags)),
-        Command::Restore(flags) => in_runtime(state::restore(config, flags)),
-        Command::Import(flags) => in_runtime(state::import(config, flags)),
-        Command::Healthcheck(_) => in_runtime(healthcheck(config)),
-        Command::Serve(_) => {
+    match (command, app) {
+        (Command::Key, _) => print_key(&config),
+        (Command::ResetAdmin, _) => in_runtime(reset_admin(config)),
+        (Command::Backup(flags), _) => in_runtime(state::backup(config, flags)),
+        (Command::Restore(flags), _) => in_runtime(state::restore(config, flags)),
+        (Command::Import(flags), _) => in_runtime(state::import(config, flags)),
+        (Command::Healthcheck(_), _) => in_runtime(healthcheck(config)),
+        (Command::Serve(_), Some(app)) if !is_command => {
+            let lines = start_log(&config);
+            app(AppStart { config, lines, hidden: line.app.hidden, open: line.app.open })
+        }
+        (Command::Serve(_), _) => {
             let lines = start_log(&config);
             in_runtime(serve_until_told(config, lines, serve.print_ticket))
         }
@@ -167,8 +187,8 @@ fn start_log(config: &Config) -> Lines {
     let (recorder, lines) = logbook::pair();
     let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
     let shown = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
-    // Our own lines alone: what libraries say is for who reads the error output.
-    let own = tracing_subscriber::filter::Targets::new().with_target("picgate_gateway", LevelFilter::INFO);
+    // Our own lines alone (the desktop's and the gateway's targets begin with it): what libraries say is for who reads the error output.
+    let own = tracing_subscriber::filter::Targets::new().with_target("picgate", LevelFilter::INFO);
     // Fails only if somebody logs already, such as a test.
     let _ = tracing_subscriber::registry().with(shown.with_filter(filter)).with(recorder.with_filter(own)).try_init();
     lines

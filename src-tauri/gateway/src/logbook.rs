@@ -4,11 +4,14 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{
     Event as LogEvent, Level, Subscriber,
@@ -50,13 +53,15 @@ pub struct Recorder {
     left_out: AtomicU64,
 }
 
-/// The end that lines come out of.
-pub struct Lines(mpsc::Receiver<LogLine>);
+/// The end that lines come out of. Of its clones one writes at a time: a gateway that starts in the place of another goes on
+/// where that one ended.
+#[derive(Clone, Debug)]
+pub struct Lines(Arc<Mutex<mpsc::Receiver<LogLine>>>);
 
 /// A recorder and where its lines come out.
 pub fn pair() -> (Recorder, Lines) {
     let (queue, lines) = mpsc::channel(QUEUE);
-    (Recorder { queue, left_out: AtomicU64::new(0) }, Lines(lines))
+    (Recorder { queue, left_out: AtomicU64::new(0) }, Lines(Arc::new(Mutex::new(lines))))
 }
 
 /// The id of the request that a span belongs to.
@@ -130,13 +135,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 /// # Errors
 /// [`DbError`] if the table cannot be read.
 pub async fn write(db: Db, lines: Lines, events: Events, stop: CancellationToken) -> Result<(), DbError> {
-    let Lines(mut lines) = lines;
+    let mut lines = lines.0.lock().await;
     let mut next = db.read(log_lines::last_seq).await? + 1;
     let (mut batch, mut written) = (Vec::new(), TRIM_EVERY);
     loop {
-        if stop.run_until_cancelled(lines.recv_many(&mut batch, BATCH)).await.is_none() {
-            lines.close();
-        }
+        // Told to stop: what is there already is still written below.
+        let _ = stop.run_until_cancelled(lines.recv_many(&mut batch, BATCH)).await;
         let _ = stop.run_until_cancelled(tokio::time::sleep(GATHER)).await;
         while batch.len() < BATCH
             && let Ok(line) = lines.try_recv()
