@@ -11,7 +11,7 @@ use crate::support::{
 /// A signed-in browser.
 pub struct Admin<'a> {
     app: &'a TestApp,
-    cookie: String,
+    pub cookie: String,
 }
 
 impl<'a> Admin<'a> {

@@ -7,6 +7,7 @@
 mod support;
 
 mod admin;
+mod admin_security;
 mod bridging;
 mod browser;
 mod chat;
@@ -18,6 +19,7 @@ mod diet;
 mod errors;
 mod images_api;
 mod keeping;
+mod logs;
 mod media;
 mod memory;
 mod once;

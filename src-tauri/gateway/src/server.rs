@@ -196,6 +196,7 @@ impl Gateway {
             loops.spawn(accept(listener, router.clone(), room.clone(), connections.clone(), accepting.clone()));
         }
         health.enter(Phase::Ready);
+        tracing::info!(event = "started", %address, version = env!("CARGO_PKG_VERSION"), "PicGate is ready");
         let upstreams = relay.upstreams();
         Ok(Self {
             address,

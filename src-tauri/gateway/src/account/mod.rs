@@ -143,17 +143,18 @@ impl Account {
     /// # Errors
     /// [`AccountError`].
     pub async fn set_up(&self, ticket: &str, username: &str, password: &str, visitor: &Visitor) -> Result<Token, AccountError> {
-        self.throttle.check(visitor.address)?;
+        let attempt = self.throttle.begin(visitor.address)?;
         if self.username().await?.is_some() {
+            attempt.succeeded();
             return Err(AccountError::AlreadySetUp);
         }
         if !self.tickets.is_valid(ticket) {
-            self.throttle.failed(visitor.address);
             return Err(AccountError::WrongTicket);
         }
+        attempt.succeeded();
         self.create(username, password).await?;
         self.tickets.use_up(ticket);
-        tracing::info!(username, "the admin account was made");
+        tracing::info!(event = "account_made", username, "the admin account was made");
         self.open_session(visitor).await
     }
 
@@ -177,16 +178,16 @@ impl Account {
     /// # Errors
     /// [`AccountError`].
     pub async fn log_in(&self, username: &str, password: &str, visitor: &Visitor) -> Result<Token, AccountError> {
-        self.throttle.check(visitor.address)?;
+        let attempt = self.throttle.begin(visitor.address)?;
         let row = self.db.read(admin).await?;
         // An unknown name takes as long as a wrong password.
         let stored = row.as_ref().map(|admin| admin.password.clone());
         let known = row.is_some_and(|admin| admin.username == username.trim());
         if !self.verified(password, stored).await? || !known {
-            self.throttle.failed(visitor.address);
-            tracing::warn!(address = %visitor.address, "a sign-in failed");
+            tracing::warn!(event = "sign_in_failed", address = %visitor.address, "a sign-in failed");
             return Err(AccountError::WrongCredentials);
         }
+        attempt.succeeded();
         self.open_session(visitor).await
     }
 
@@ -195,14 +196,15 @@ impl Account {
     /// # Errors
     /// [`AccountError`].
     pub async fn log_in_by_ticket(&self, ticket: &str, visitor: &Visitor) -> Result<Token, AccountError> {
-        self.throttle.check(visitor.address)?;
+        let attempt = self.throttle.begin(visitor.address)?;
         if self.username().await?.is_none() {
+            attempt.succeeded();
             return Err(AccountError::NotSetUp);
         }
         if !self.tickets.use_up(ticket) {
-            self.throttle.failed(visitor.address);
             return Err(AccountError::WrongTicket);
         }
+        attempt.succeeded();
         self.open_session(visitor).await
     }
 
@@ -265,12 +267,12 @@ impl Account {
     /// # Errors
     /// [`AccountError`].
     pub async fn change_password(&self, signed: &Signed, old: &str, new: &str, visitor: &Visitor) -> Result<(), AccountError> {
-        self.throttle.check(visitor.address)?;
+        let attempt = self.throttle.begin(visitor.address)?;
         let stored = self.db.read(admin).await?.map(|admin| admin.password);
         if !self.verified(old, stored).await? {
-            self.throttle.failed(visitor.address);
             return Err(AccountError::WrongCredentials);
         }
+        attempt.succeeded();
         password::check(new, &signed.username).map_err(AccountError::BadPassword)?;
         let (hashed, session) = (self.hashed(new).await?, signed.session);
         self.db
@@ -279,7 +281,7 @@ impl Account {
                 delete_other_sessions(t, session)
             })
             .await?;
-        tracing::info!("the admin password was changed; other sessions have ended");
+        tracing::info!(event = "password", "the admin password was changed; other sessions have ended");
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 
-use super::{App, Origins, error::ApiError};
+use super::{App, Origins, error::ApiError, headers::RequestId};
 use crate::{
     model::browser_can_open,
     relay::{Client, KEY_MAX, LinkBase},
@@ -50,6 +50,7 @@ impl FromRequestParts<App> for Client {
             prefers_base64: agent.contains("aiohttp"),
             task: text("x-openwebui-task", TASK_MAX),
             idempotency_key,
+            request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         })
     }
 }

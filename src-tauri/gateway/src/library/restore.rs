@@ -295,7 +295,7 @@ impl Fetch<'_> {
             self.tell_record.send_replace(Some(record));
             library.remote.no_longer_absent(id);
         }
-        tracing::info!(image = %id, "an image came back from the bucket");
+        tracing::info!(event = "restored", image = %id, "an image came back from the bucket");
         library.events.tell(Event::Saved(id));
         Ok(true)
     }

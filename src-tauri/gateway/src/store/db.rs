@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/0002_conversations.sql"),
     include_str!("../../../../migrations/0003_admin.sql"),
     include_str!("../../../../migrations/0004_cloud.sql"),
+    include_str!("../../../../migrations/0005_activity_request.sql"),
 ];
 
 /// What can go wrong with the database.

@@ -1,6 +1,6 @@
 //! Local truth: SQLite for what is known, plain files for bytes. Knows nothing of networks, buckets or HTTP.
 
-mod activity;
+pub mod activity;
 mod admin;
 mod blobs;
 pub mod copies;
@@ -21,7 +21,7 @@ pub mod upstreams;
 mod vault;
 
 pub use activity::{
-    Day, StoredActivity, add as add_activity, days, first as first_activity, list as list_activity, outcomes, trim as trim_activity,
+    Day, add as add_activity, days, first as first_activity, outcomes, trim as trim_activity,
 };
 pub use admin::{
     Admin, NewSession, SessionRow, admin, delete_admin, delete_other_sessions, delete_session, insert_admin, insert_session, list_sessions,

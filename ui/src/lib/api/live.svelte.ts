@@ -12,6 +12,7 @@ export type LiveEvents = {
   thumbnail: { id: string };
   images_deleted: { ids: string[] };
   log: Line;
+  log_cleared: Record<string, never>;
   activity: Activity;
   upstream: Upstream;
   upstreams: { items: Upstream[] };
@@ -29,6 +30,7 @@ const NAMES: (keyof LiveEvents)[] = [
   'thumbnail',
   'images_deleted',
   'log',
+  'log_cleared',
   'activity',
   'upstream',
   'upstreams',

@@ -18,7 +18,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{cache, live::Line, model::Image, overview, upstreams};
+use super::{
+    cache,
+    live::{Activity, Line},
+    model::Image,
+    overview, upstreams,
+};
 use crate::{
     http::App,
     model::{Event, ImageId},
@@ -126,15 +131,9 @@ impl Watching {
                 self.ready.push_back(frame("settings", &json!({})));
             }
             Event::Thumbnail => {}
+            Event::LogCleared => self.ready.push_back(frame("log_cleared", &json!({}))),
             Event::Activity(record) => {
-                let images: Vec<String> = record.images.iter().map(ToString::to_string).collect();
-                let body = json!({
-                    "seq": null, "at": record.at, "endpoint": record.endpoint, "kind": record.kind.word(), "streamed": record.streamed,
-                    "model": record.model, "upstream": record.upstream, "prompt": record.prompt, "outcome": record.outcome,
-                    "message": record.message, "images": images, "calls": record.calls, "first_byte_ms": record.first_byte_ms,
-                    "duration_ms": record.duration_ms, "notes": serde_json::from_str::<Value>(&record.notes).unwrap_or_default(),
-                });
-                self.ready.push_back(frame("activity", &body));
+                self.ready.push_back(frame("activity", &Activity::from(*record)));
             }
             Event::Logged(first, last) => {
                 let filter =
@@ -152,7 +151,7 @@ impl Watching {
     }
 }
 
-/// Everything as it happens: a `snapshot` first, then `running`, `image`, `images_deleted`, `log`, `activity`,
+/// Everything as it happens: a `snapshot` first, then `running`, `image`, `images_deleted`, `log`, `log_cleared`, `activity`,
 /// `upstreams`, `settings`, `stats`, `job`, `bucket` and `cache` (its figures have changed).
 #[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {

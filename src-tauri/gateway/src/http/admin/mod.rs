@@ -9,6 +9,7 @@ mod events;
 mod guard;
 mod images;
 mod live;
+mod log_export;
 mod model;
 mod overview;
 mod session;
@@ -68,7 +69,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cache::cancel))
         .routes(routes!(cache::test))
         .routes(routes!(live::logs, live::clear_logs))
-        .routes(routes!(live::export_logs))
+        .routes(routes!(log_export::export))
         .routes(routes!(live::activity))
         .routes(routes!(events::events))
 }

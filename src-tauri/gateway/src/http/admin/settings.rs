@@ -186,7 +186,7 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     app.settings.replace(Settings::resolve(&app.config, &table, present));
     let present = app.settings.snapshot();
     app.library.use_bucket(present.bucket.clone(), present.copies_first).await?;
-    tracing::info!(keys = keys.join(","), "settings were changed");
+    tracing::info!(event = "settings", keys = keys.join(","), "settings were changed");
     app.events.tell(Event::Settings);
     items(&app).await
 }
@@ -214,6 +214,6 @@ pub async fn new_gateway_key(State(app): State<App>, Body(body): Body<NewGateway
     let mut settings = (*app.settings.snapshot()).clone();
     settings.gateway_key = key.clone();
     app.settings.replace(settings);
-    tracing::info!("the gateway key was changed");
+    tracing::info!(event = "gateway_key", "the gateway key was changed");
     Ok(Json(GatewayKey { key: key.expose().to_owned(), locked_by: None }))
 }
