@@ -111,7 +111,7 @@ async fn admin_routes(app: &TestApp) -> Vec<(Method, String)> {
 
 /// The headers of an answer without what differs from run to run.
 fn headers_of(response: &Response) -> String {
-    let mut lines: BTreeMap<String, String> = BTreeMap::new();
+    let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in response.headers() {
         let value = value.to_str().expect("text");
         let value = match name.as_str() {
@@ -124,9 +124,13 @@ fn headers_of(response: &Response) -> String {
             }
             _ => value.to_owned(),
         };
-        lines.insert(name.to_string(), value);
+        // The same header twice is two lines.
+        let known = lines.entry(name.to_string()).or_default();
+        known.push(value);
+        known.sort();
     }
-    lines.into_iter().fold(String::new(), |mut text, (name, value)| {
+    let lines = lines.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
+    lines.fold(String::new(), |mut text, (name, value)| {
         let _ = writeln!(text, "    {name}: {value}");
         text
     })

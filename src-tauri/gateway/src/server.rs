@@ -147,7 +147,7 @@ impl Gateway {
         let (account, ticket) = open_account(config, &db, &vault).await?;
         let (jobs, loops, connections) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let learnt = Learnt::load(&db).await?;
-        let (activity, records) = Activity::new(events.clone());
+        let (activity, records) = Activity::new();
         let relay = Relay::new(library.clone(), routes, learnt, settings.clone(), activity, events.clone(), jobs.clone(), external);
         let health = Arc::new(Health::default());
         let (accepting, background) = (CancellationToken::new(), CancellationToken::new());
@@ -166,7 +166,7 @@ impl Gateway {
         let sweep_handle = sweep.clone();
         loops.spawn(forget_answers(relay.clone(), background.clone()));
         loops.spawn(jobs::index_words(db.clone(), background.clone()));
-        loops.spawn(activity::write(db.clone(), records, background.clone()));
+        loops.spawn(activity::write(db.clone(), records, events.clone(), background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
         loops.spawn(jobs::tidy_quarantine(library.clone(), background.clone()));
         loops.spawn(jobs::make_thumbnails(thumbnails, db.clone(), orders, background.clone()));

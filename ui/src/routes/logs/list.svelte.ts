@@ -3,7 +3,7 @@
 import { api, asApiError, call, wasAborted, type Activity, type ApiError, type Line } from '$lib/api';
 import { ofLine, ofRecord, seqOf, type Entry, type LineEntry, type RecordEntry } from './entry';
 import { above, behind, merge, renewed, type Half } from './merge';
-import { eventsOf, fits, toRequest, type Query } from './query';
+import { eventsOf, fits, isShown, toRequest, type Query } from './query';
 
 /** Entries of one page from the server. */
 const PAGE = 200;
@@ -40,7 +40,7 @@ class LogList {
   overflow = $state(false);
   /** Keys of those that are unfolded. */
   open = $state.raw<ReadonlySet<string>>(new Set());
-  /** Whether one looks at the newest; set by the page. */
+  /** Whether one looks at the newest. */
   atTop = true;
 
   #query: Query = { level: 'info', q: '', request: '', kinds: 'all' };
@@ -116,6 +116,13 @@ class LogList {
     this.waiting = [];
   }
 
+  /** The page tells whether one looks at the newest: what waited comes in then. */
+  look(atTop: boolean): void {
+    const arrives = atTop && !this.atTop;
+    this.atTop = atTop;
+    if (arrives && !this.paused && (this.waiting.length > 0 || this.overflow)) this.admit();
+  }
+
   toggle(key: string): void {
     const open = new Set(this.open);
     if (!open.delete(key)) open.add(key);
@@ -187,7 +194,7 @@ class LogList {
     if (this.#query.kinds === 'requests') return none();
     const query = { ...toRequest(this.#query), events: eventsOf(this.#query), limit: PAGE, before: before ?? undefined };
     const page = await call(api.GET('/logs', { params: { query }, signal }));
-    return { items: page.items.map(ofLine), next: page.next ?? null };
+    return { items: page.items.map(ofLine).filter((entry) => isShown(entry, this.#query)), next: page.next ?? null };
   }
 
   async #recordsBefore(before: number | null, signal: AbortSignal): Promise<Half<RecordEntry>> {

@@ -40,9 +40,14 @@ export function exportPath(query: Query, records: boolean): string {
   return `/logs/export?${params}`;
 }
 
+/** Where a record tells how a request was answered, the line that says the same stands back. */
+export const isShown = (entry: Entry, query: Query) =>
+  query.kinds === 'program' || !!query.request || entry.kind === 'record' || entry.line.fields.event !== 'answered';
+
 /** Whether what the stream tells belongs to what is shown. */
 export function fits(entry: Entry, query: Query): boolean {
   const { level, q, request } = toRequest(query);
+  if (!isShown(entry, query)) return false;
   if (query.kinds !== 'all' && (query.kinds === 'requests') !== (entry.kind === 'record')) return false;
   if (LEVELS.indexOf(entry.level) > LEVELS.indexOf(level)) return false;
   if (request && entry.request !== request) return false;
