@@ -1,8 +1,8 @@
 //! The keys while the program runs: the file of keys and what it holds, changed one after the other.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::secrets::{Secrets, SecretsError, SecretsFile, new_gateway_key};
+use super::secrets::{Kept, Secrets, SecretsError, SecretsFile, new_gateway_key};
 use crate::model::Secret;
 
 /// A handle; clones share it.
@@ -20,7 +20,7 @@ impl Vault {
 
     /// All keys.
     pub fn secrets(&self) -> Secrets {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.present().clone()
     }
 
     /// A random gateway key, which is not used yet.
@@ -38,14 +38,43 @@ impl Vault {
     pub async fn change(&self, change: impl FnOnce(&mut Secrets) + Send + 'static) -> Result<(), SecretsError> {
         let vault = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut present = vault.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut present = vault.present();
             let mut changed = present.clone();
             change(&mut changed);
             vault.file.write(&changed)?;
+            vault.file.forget(&present, &changed);
             *present = changed;
             Ok(())
         });
         done.await.unwrap_or_else(|error| Err(self.file.io(std::io::Error::other(error))))
+    }
+
+    /// Whether the system has a keychain that keys could lie in.
+    pub fn has_keychain(&self) -> bool {
+        self.file.has_keychain()
+    }
+
+    /// Whether they lie there.
+    pub fn is_in_keychain(&self) -> bool {
+        self.present().keychain.is_some()
+    }
+
+    /// Moves the keys to the system's keychain, or back to the file. At every moment they are in one of the two.
+    ///
+    /// # Errors
+    /// [`SecretsError`]; they are where they were then.
+    pub async fn keep_in_keychain(&self, on: bool) -> Result<(), SecretsError> {
+        let place = uuid::Uuid::new_v4().to_string();
+        self.change(move |secrets| match (on, &secrets.keychain) {
+            (true, None) => secrets.keychain = Some(Kept { place, names: Vec::new() }),
+            (false, _) => secrets.keychain = None,
+            (true, Some(_)) => {}
+        })
+        .await
+    }
+
+    fn present(&self) -> MutexGuard<'_, Secrets> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another gateway key.

@@ -8,6 +8,25 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Most of an answer that is looked at, in bytes.
 const LOOKED_AT: usize = 64 * 1024;
 
+/// Whether a PicGate answers at `address`, as far as can be seen from here.
+pub async fn is_picgate(address: std::net::SocketAddr) -> bool {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ip = if address.ip().is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let url = format!("http://{}/health", std::net::SocketAddr::new(ip, address.port()));
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let Ok(client) = client else { return false };
+    let Ok(mut answer) = client.get(url).send().await else { return false };
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = answer.chunk().await {
+        body.extend_from_slice(&part);
+        if body.len() > LOOKED_AT {
+            return false;
+        }
+    }
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    ["status", "version", "uptime_seconds"].iter().all(|key| body.get(key).is_some())
+}
+
 /// Steps in order, each with the code of what is wrong, if something is. `image`: the id of a picture to open. `base_url`
 /// ends in `/v1` and is one of ours; whoever calls sees to that.
 pub async fn probe(base_url: &str, key: &str, image: Option<&str>) -> Vec<(&'static str, Option<&'static str>)> {

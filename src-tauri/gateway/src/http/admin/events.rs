@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     extract::State,
     response::sse::{Event as Frame, KeepAlive, Sse},
 };
@@ -17,6 +18,7 @@ use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     cache,
@@ -25,7 +27,7 @@ use super::{
     overview, upstreams,
 };
 use crate::{
-    http::App,
+    http::{App, Closing},
     model::{Event, ImageId},
     store::{
         copies, gallery, image_figures,
@@ -51,6 +53,7 @@ const LINES_MAX: i64 = 100;
 /// What one page was told and is to be told.
 struct Watching {
     app: App,
+    closing: CancellationToken,
     listener: Receiver<Event>,
     ready: VecDeque<Frame>,
     /// Begin with a snapshot.
@@ -64,7 +67,7 @@ struct Watching {
 
 impl Watching {
     async fn next(&mut self) -> Option<Frame> {
-        let stop = self.app.stopping.clone();
+        let stop = self.closing.clone();
         loop {
             if let Some(frame) = self.ready.pop_front() {
                 return Some(frame);
@@ -130,6 +133,9 @@ impl Watching {
                 self.stale = true;
                 self.ready.push_back(frame("settings", &json!({})));
             }
+            Event::Paused(paused) => self.ready.push_back(frame("paused", &json!({ "paused": paused }))),
+            Event::Disk(_) => self.stale = true,
+            Event::Listening => self.ready.push_back(frame("settings", &json!({}))),
             Event::Thumbnail => {}
             Event::LogCleared => self.ready.push_back(frame("log_cleared", &json!({}))),
             Event::Activity(record) => {
@@ -152,12 +158,13 @@ impl Watching {
 }
 
 /// Everything as it happens: a `snapshot` first, then `running`, `image`, `images_deleted`, `log`, `log_cleared`, `activity`,
-/// `upstreams`, `settings`, `stats`, `job`, `bucket` and `cache` (its figures have changed).
+/// `upstreams`, `settings`, `stats`, `job`, `bucket`, `paused` and `cache` (its figures have changed).
 #[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
-pub async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
+pub async fn events(State(app): State<App>, closing: Option<Extension<Closing>>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
     let listener = app.events.listen();
     let (ready, moved) = (VecDeque::new(), HashSet::new());
-    let watching = Watching { app, listener, ready, fresh: true, stale: false, moved, beat: Instant::now() };
+    let closing = closing.map_or_else(CancellationToken::new, |Extension(Closing(token))| token);
+    let watching = Watching { app, closing, listener, ready, fresh: true, stale: false, moved, beat: Instant::now() };
     let frames = stream::unfold(watching, |mut watching| async move {
         let frame = watching.next().await?;
         Some((Ok(frame), watching))
@@ -182,7 +189,7 @@ async fn figures(app: &App) -> Value {
 
 async fn snapshot(app: &App) -> Frame {
     let body = json!({
-        "stats": figures(app).await, "running": overview::running(app), "jobs": cache::job_views(app), "bucket": cache::bucket_view(app),
+        "paused": app.relay.is_paused(), "stats": figures(app).await, "running": overview::running(app), "jobs": cache::job_views(app), "bucket": cache::bucket_view(app),
     });
     frame("snapshot", &body).retry(RETRY)
 }

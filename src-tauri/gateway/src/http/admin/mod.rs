@@ -4,6 +4,7 @@
 #![allow(unused_qualifications, reason = "utoipa's macros write them")]
 
 mod cache;
+mod desktop;
 mod error;
 mod events;
 mod guard;
@@ -12,8 +13,10 @@ mod live;
 mod log_export;
 mod model;
 mod overview;
+mod reach;
 mod session;
 mod settings;
+mod ticket;
 mod upstreams;
 
 use axum::{Json, Router, extract::DefaultBodyLimit, middleware, response::IntoResponse, routing::get};
@@ -24,6 +27,7 @@ use super::App;
 
 pub use guard::host_is_known;
 pub use overview::metrics;
+pub use ticket::enter;
 
 /// Largest body, in bytes: lists of ids and word lists fit.
 const BODY_MAX: usize = 256 * 1024;
@@ -71,6 +75,14 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(live::logs, live::clear_logs))
         .routes(routes!(log_export::export))
         .routes(routes!(live::activity))
+        .routes(routes!(reach::listen_state, reach::set_listen))
+        .routes(routes!(reach::pause_state, reach::pause))
+        .routes(routes!(desktop::state))
+        .routes(routes!(desktop::autostart))
+        .routes(routes!(desktop::keychain))
+        .routes(routes!(desktop::open))
+        .routes(routes!(desktop::external))
+        .routes(routes!(desktop::folder))
         .routes(routes!(events::events))
 }
 

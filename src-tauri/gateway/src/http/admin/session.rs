@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     error::{AdminError, Body},
-    guard,
+    guard, ticket,
 };
 use crate::{
     account::{Signed, Token, Visitor},
@@ -32,6 +32,8 @@ pub struct SessionState {
     language: &'static str,
     /// Setting up takes the ticket from the log.
     needs_ticket: bool,
+    /// A desktop app is around the gateway.
+    has_shell: bool,
 }
 
 /// A first account.
@@ -102,21 +104,29 @@ async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, A
         Speech::Zh => "zh",
         Speech::En => "en",
     };
-    Ok(SessionState { state, username, version: env!("CARGO_PKG_VERSION"), language, needs_ticket: !is_set_up })
+    Ok(SessionState {
+        state,
+        username,
+        version: env!("CARGO_PKG_VERSION"),
+        language,
+        needs_ticket: !is_set_up,
+        has_shell: app.shell.is_some(),
+    })
 }
 
 /// The answer to a sign-in, with the cookie.
 async fn signed_in(app: &App, headers: &HeaderMap, peer: Option<Peer>, token: Token) -> Result<Response, AdminError> {
     let secure = crate::http::client::is_secure(headers, peer, &app.origins);
-    let name = guard::cookie_name(app.origins.port, secure);
-    let flags = if secure { "; Secure" } else { "" };
-    let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict{flags}", token.expose());
     let username = app.account.username().await?;
     let mut response = Json(state_of(app, username).await?).into_response();
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
+    response.headers_mut().extend(cookie(app.origins.port, secure, token.expose()).map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
+}
+
+/// The cookie of a session.
+pub fn cookie(port: u16, secure: bool, token: &str) -> Option<HeaderValue> {
+    let flags = if secure { "; Secure" } else { "" };
+    HeaderValue::try_from(format!("{}={token}; Path=/; HttpOnly; SameSite=Strict{flags}", guard::cookie_name(port, secure))).ok()
 }
 
 /// How things stand.
@@ -161,8 +171,10 @@ pub async fn by_ticket(
     headers: HeaderMap,
     Body(body): Body<ByTicket>,
 ) -> Result<Response, AdminError> {
+    let peer = peer.map(|Extension(peer)| peer);
+    ticket::only_this_computer(&app, peer, &headers)?;
     let token = app.account.log_in_by_ticket(body.ticket.trim(), &visitor).await?;
-    signed_in(&app, &headers, peer.map(|Extension(peer)| peer), token).await
+    signed_in(&app, &headers, peer, token).await
 }
 
 /// Signs out.
