@@ -103,6 +103,7 @@ async fn admin_routes(app: &TestApp) -> Vec<(Method, String)> {
     let document: Value = app.get("/admin/api/openapi.json").await.json().await.expect("JSON");
     let paths = document["paths"].as_object().expect("paths").clone();
     let methods = |(path, methods): (String, Value)| {
+        let path = format!("/admin/api{path}");
         let methods: Vec<String> = methods.as_object().expect("methods").keys().map(|method| method.to_ascii_uppercase()).collect();
         methods.into_iter().map(move |method| (method.parse().expect("a method"), path.clone())).collect::<Vec<_>>()
     };

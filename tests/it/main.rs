@@ -7,6 +7,7 @@
 mod support;
 
 mod admin;
+mod admin_api;
 mod admin_security;
 mod bridging;
 mod browser;

@@ -72,6 +72,12 @@ pub(super) fn is_secure(headers: &HeaderMap, peer: Option<Peer>, origins: &Origi
     standard.or_else(|| text("x-forwarded-proto")).as_deref() == Some("https")
 }
 
+/// What links begin with for a client that calls us by `authority`, without a proxy between.
+pub(super) fn links_of(authority: &str, origins: &Origins, settings: &Settings) -> LinkBase {
+    let host = authority.parse().ok().map(|value| (header::HOST, value));
+    link_base(&host.into_iter().collect(), None, origins, settings)
+}
+
 fn link_base(headers: &HeaderMap, peer: Option<Peer>, origins: &Origins, settings: &Settings) -> LinkBase {
     if let Some(base) = settings.direct_links.as_ref().or(settings.public_base_url.as_ref()) {
         return LinkBase::new(base.clone());

@@ -68,7 +68,10 @@ class LogList {
     this.waiting = [];
     this.overflow = false;
     void this.#load(async (signal) => {
-      const [lines, records] = await Promise.all([this.#linesBefore(null, signal), this.#recordsBefore(null, signal)]);
+      const [lines, records] = await Promise.all([
+        this.#linesBefore(null, signal),
+        this.#recordsBefore(null, signal),
+      ]);
       return () => {
         [this.#lines, this.#records] = [lines, records];
         this.ready = true;
@@ -175,7 +178,10 @@ class LogList {
   /** What came while nobody listened. It stays above if one looks at something older. */
   async #renew(): Promise<void> {
     await this.#load(async (signal) => {
-      const [lines, records] = await Promise.all([this.#linesBefore(null, signal), this.#recordsBefore(null, signal)]);
+      const [lines, records] = await Promise.all([
+        this.#linesBefore(null, signal),
+        this.#recordsBefore(null, signal),
+      ]);
       return () => {
         if (this.atTop && !this.paused) {
           this.#lines = renewed(lines, this.#lines) ?? lines;
@@ -185,16 +191,26 @@ class LogList {
         const met = renewed(lines, this.#lines) && renewed(records, this.#records);
         this.overflow ||= !met;
         const known = new Set([...this.#lines.items, ...this.#records.items].map((entry) => entry.key));
-        this.#take(merge({ ...lines, next: null }, { ...records, next: null }).filter((one) => !known.has(one.key)));
+        this.#take(
+          merge({ ...lines, next: null }, { ...records, next: null }).filter((one) => !known.has(one.key)),
+        );
       };
     });
   }
 
   async #linesBefore(before: number | null, signal: AbortSignal): Promise<Half<LineEntry>> {
     if (this.#query.kinds === 'requests') return none();
-    const query = { ...toRequest(this.#query), events: eventsOf(this.#query), limit: PAGE, before: before ?? undefined };
+    const query = {
+      ...toRequest(this.#query),
+      events: eventsOf(this.#query),
+      limit: PAGE,
+      before: before ?? undefined,
+    };
     const page = await call(api.GET('/logs', { params: { query }, signal }));
-    return { items: page.items.map(ofLine).filter((entry) => isShown(entry, this.#query)), next: page.next ?? null };
+    return {
+      items: page.items.map(ofLine).filter((entry) => isShown(entry, this.#query)),
+      next: page.next ?? null,
+    };
   }
 
   async #recordsBefore(before: number | null, signal: AbortSignal): Promise<Half<RecordEntry>> {

@@ -42,7 +42,10 @@ export function exportPath(query: Query, records: boolean): string {
 
 /** Where a record tells how a request was answered, the line that says the same stands back. */
 export const isShown = (entry: Entry, query: Query) =>
-  query.kinds === 'program' || !!query.request || entry.kind === 'record' || entry.line.fields.event !== 'answered';
+  query.kinds === 'program' ||
+  !!query.request ||
+  entry.kind === 'record' ||
+  entry.line.fields.event !== 'answered';
 
 /** Whether what the stream tells belongs to what is shown. */
 export function fits(entry: Entry, query: Query): boolean {
@@ -55,6 +58,12 @@ export function fits(entry: Entry, query: Query): boolean {
   const told =
     entry.kind === 'line'
       ? [entry.line.message, ...Object.values(entry.line.fields), sentence(entry.line)]
-      : [entry.record.prompt, entry.record.model, entry.record.upstream, entry.record.message, entry.record.outcome];
+      : [
+          entry.record.prompt,
+          entry.record.model,
+          entry.record.upstream,
+          entry.record.message,
+          entry.record.outcome,
+        ];
   return [...told, entry.request].join('\n').toLowerCase().includes(q.toLowerCase());
 }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::{AdminError, Query};
+use super::{
+    error::{AdminError, Query},
+    words::{ActivityKind, Endpoint, Level},
+};
 use crate::{
     http::App,
     model::{ActivityRecord, Event},
@@ -37,7 +40,7 @@ const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 pub struct Line {
     seq: i64,
     at: i64,
-    level: String,
+    level: Level,
     target: String,
     message: String,
     fields: BTreeMap<String, String>,
@@ -47,7 +50,7 @@ pub struct Line {
 impl From<LogLine> for Line {
     fn from(line: LogLine) -> Self {
         let LogLine { seq, at, level, target, message, fields, request } = line;
-        Self { seq, at, level, target, message, fields: serde_json::from_str(&fields).unwrap_or_default(), request }
+        Self { seq, at, level: level.into(), target, message, fields: serde_json::from_str(&fields).unwrap_or_default(), request }
     }
 }
 
@@ -61,10 +64,11 @@ pub struct LinePage {
 
 /// Which lines.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct WantedLines {
     /// The least level: `error`, `warn`, `info` (default) or `debug`.
-    pub(super) level: Option<String>,
+    pub(super) level: Option<Level>,
     /// A piece of the message, of a field or of the request's id.
     pub(super) q: Option<String>,
     /// Events, with commas between them, whose lines fit `q` too: the UI tells them in words of its own.
@@ -83,9 +87,8 @@ pub struct Activity {
     /// `null` while it is not stored yet.
     seq: Option<i64>,
     at: i64,
-    endpoint: String,
-    /// `task`, `chat` or `drawing`.
-    kind: String,
+    endpoint: Endpoint,
+    kind: ActivityKind,
     streamed: bool,
     model: Option<String>,
     upstream: Option<String>,
@@ -98,6 +101,7 @@ pub struct Activity {
     first_byte_ms: Option<i64>,
     duration_ms: i64,
     /// What else was done, by name.
+    #[schema(value_type = std::collections::HashMap<String, Value>)]
     notes: Value,
     /// The id of the request, which lines of the log carry too.
     request: Option<String>,
@@ -108,8 +112,8 @@ impl From<StoredActivity> for Activity {
         Self {
             seq: Some(row.seq),
             at: row.at,
-            endpoint: row.endpoint,
-            kind: row.kind,
+            endpoint: row.endpoint.into(),
+            kind: row.kind.into(),
             streamed: row.streamed,
             model: row.model,
             upstream: row.upstream,
@@ -120,31 +124,31 @@ impl From<StoredActivity> for Activity {
             calls: row.calls,
             first_byte_ms: row.first_byte_ms,
             duration_ms: row.duration_ms,
-            notes: serde_json::from_str(&row.notes).unwrap_or_default(),
+            notes: serde_json::from_str(&row.notes).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
             request: row.request,
         }
     }
 }
 
-impl From<ActivityRecord> for Activity {
-    fn from(record: ActivityRecord) -> Self {
+impl From<&ActivityRecord> for Activity {
+    fn from(record: &ActivityRecord) -> Self {
         Self {
             seq: None,
             at: record.at,
-            endpoint: record.endpoint.to_owned(),
-            kind: record.kind.word().to_owned(),
+            endpoint: record.endpoint.into(),
+            kind: record.kind.word().into(),
             streamed: record.streamed,
-            model: record.model,
-            upstream: record.upstream,
-            prompt: record.prompt,
+            model: record.model.clone(),
+            upstream: record.upstream.clone(),
+            prompt: record.prompt.clone(),
             outcome: record.outcome.to_owned(),
-            message: record.message,
+            message: record.message.clone(),
             images: record.images.iter().map(ToString::to_string).collect(),
             calls: record.calls.into(),
             first_byte_ms: record.first_byte_ms,
             duration_ms: record.duration_ms,
-            notes: serde_json::from_str(&record.notes).unwrap_or_default(),
-            request: record.request,
+            notes: serde_json::from_str(&record.notes).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+            request: record.request.clone(),
         }
     }
 }
@@ -159,11 +163,12 @@ pub struct ActivityPage {
 
 /// Which records.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct WantedActivity {
     /// As lines of the log would have it: `error` and `warn` for failures alone, `info` (default) without background tasks
     /// that went well, `debug` for all.
-    pub(super) level: Option<String>,
+    pub(super) level: Option<Level>,
     /// A piece of prompt, model, upstream, outcome, message or of the request's id.
     pub(super) q: Option<String>,
     /// Only of this request.
@@ -175,8 +180,8 @@ pub struct WantedActivity {
 }
 
 /// The place of a word among the levels, `error` first; `info` if there is none.
-fn least(level: Option<&str>) -> Result<usize, AdminError> {
-    match level {
+fn least(level: Option<&Level>) -> Result<usize, AdminError> {
+    match level.map(Level::word) {
         None | Some("") => Ok(2),
         Some(word) => LEVELS.iter().position(|level| *level == word).ok_or_else(|| AdminError::field("invalid_request", "level", "is not known")),
     }
@@ -193,7 +198,7 @@ fn search(q: Option<String>) -> Result<Option<String>, AdminError> {
 impl WantedLines {
     /// What it says to the store; `most` lines at most.
     pub(super) fn filter(self, most: u32) -> Result<LogFilter, AdminError> {
-        let levels = LEVELS[..=least(self.level.as_deref())?].to_vec();
+        let levels = LEVELS[..=least(self.level.as_ref())?].to_vec();
         let events = self.events.as_deref().unwrap_or_default().split(',').filter(|event| !event.is_empty());
         let events = events.take(EVENTS_MAX).map(str::to_owned).collect();
         let limit = self.limit.unwrap_or(PAGE.min(most)).clamp(1, most);
@@ -205,7 +210,7 @@ impl WantedLines {
 impl WantedActivity {
     /// What it says to the store; `most` records at most.
     pub(super) fn filter(self, most: u32) -> Result<ActivityFilter, AdminError> {
-        let wanted = match least(self.level.as_deref())? {
+        let wanted = match least(self.level.as_ref())? {
             0 | 1 => Wanted::Failures,
             2 => Wanted::Requests,
             _ => Wanted::Everything,

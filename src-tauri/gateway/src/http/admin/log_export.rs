@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 use super::{
     error::{AdminError, Query},
     live::{WantedActivity, WantedLines},
+    words::Level,
 };
 use crate::{
     http::App,
@@ -28,10 +29,11 @@ const EXPORT_MAX: u32 = 20_000;
 
 /// What is to be in the file. Level, search and request are those of the page.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct Wanted {
     /// The least level: `error`, `warn`, `info` (default) or `debug`.
-    level: Option<String>,
+    level: Option<Level>,
     /// A piece of what is told.
     q: Option<String>,
     /// Events whose lines fit `q` too, with commas between them.

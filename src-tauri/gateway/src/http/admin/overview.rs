@@ -1,9 +1,6 @@
-//! How things are: figures, what runs, where clients reach us, and a picture to try the whole path.
+//! How things are: figures, what runs, and a picture to try the whole path.
 
-use std::{
-    net::{IpAddr, SocketAddr, UdpSocket},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
     Json,
@@ -22,13 +19,13 @@ use super::{
     guard,
     model::Image,
     upstreams::{self, Upstream},
+    words::Endpoint,
 };
 use crate::{
     http::{App, error::ApiError},
     model::{self, ImageId, now},
     relay::{Client, Reply},
     store::{self, GalleryFilter, days, gallery, image_figures},
-    upstream::probe,
 };
 
 /// Days of the plot.
@@ -53,6 +50,12 @@ pub struct ImageFigures {
     missing: i64,
 }
 
+impl From<&store::ImageFigures> for ImageFigures {
+    fn from(figures: &store::ImageFigures) -> Self {
+        Self { total: figures.total, local: figures.local, missing: figures.missing }
+    }
+}
+
 /// Space.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Disk {
@@ -65,8 +68,11 @@ pub struct Disk {
 /// Copies in a bucket.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Uploads {
+    /// To be made, failed ones included.
     pending: i64,
+    /// Confirmed by the bucket.
     stored: i64,
+    /// Tried in vain at least once; all are tried again.
     failed: i64,
 }
 
@@ -84,7 +90,7 @@ pub struct DayFigures {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Running {
     id: String,
-    endpoint: &'static str,
+    endpoint: Endpoint,
     prompt: Option<String>,
     model: Option<String>,
     began_at: i64,
@@ -93,7 +99,7 @@ pub struct Running {
 impl From<model::Running> for Running {
     fn from(running: model::Running) -> Self {
         let model::Running { id, endpoint, prompt, model, began_at } = running;
-        Self { id: id.to_string(), endpoint, prompt, model, began_at }
+        Self { id: id.to_string(), endpoint: endpoint.into(), prompt, model, began_at }
     }
 }
 
@@ -129,52 +135,6 @@ pub struct Drawn {
     ms: u64,
 }
 
-/// An address by which a client may reach us.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Place {
-    /// `host`, `lan`, `docker_desktop` or `docker_linux`.
-    place: &'static str,
-    base_url: String,
-    works: bool,
-    /// `listen_all` or `listen_bridge`.
-    remedy: Option<&'static str>,
-}
-
-/// Where clients reach us.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Connect {
-    port: u16,
-    model: String,
-    /// `loopback`, `all` or `address`.
-    listens: &'static str,
-    address: String,
-    public_base_url: Option<String>,
-    places: Vec<Place>,
-}
-
-/// Which address to try.
-#[derive(Deserialize, ToSchema)]
-pub struct Check {
-    base_url: String,
-}
-
-/// One step of a check.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CheckStep {
-    /// `reach`, `key` or `link`.
-    step: &'static str,
-    ok: bool,
-    /// `unreachable`, `unknown_name`, `not_picgate`, `wrong_key`, `no_link`.
-    code: Option<&'static str>,
-}
-
-/// What came of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Checked {
-    ok: bool,
-    steps: Vec<CheckStep>,
-}
-
 /// What we are.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct About {
@@ -187,6 +147,11 @@ pub struct About {
 /// Requests that are being answered, for the UI.
 pub fn running(app: &App) -> Vec<Running> {
     app.relay.now_running().into_iter().map(Running::from).collect()
+}
+
+/// Copies in figures; nothing without a bucket.
+pub fn uploads(app: &App, copied: &store::copies::CopyFigures) -> Option<Uploads> {
+    app.library.remote().bucket().map(|_| Uploads { pending: copied.pending, stored: copied.stored, failed: copied.failed })
 }
 
 /// Figures, plot, what runs, the latest pictures.
@@ -202,12 +167,12 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, AdminError> {
             Ok((image_figures(c)?, days(c, since)?, latest, crate::store::first_activity(c)?, copied))
         })
         .await?;
-    let uploads = app.library.remote().bucket().map(|_| Uploads { pending: copied.pending, stored: copied.stored, failed: copied.failed });
+    let uploads = uploads(&app, &copied);
     let disk = app.library.files().space().map(|(free, total)| Disk { free, total });
     let upstream = upstreams::all(&app).await?.into_iter().find(Upstream::is_preferred);
     let upstream = upstream.ok_or_else(|| AdminError::not_found("upstream"))?;
     Ok(Json(Stats {
-        images: ImageFigures { total: figures.total, local: figures.local, missing: figures.missing },
+        images: (&figures).into(),
         bytes: figures.bytes,
         disk,
         uploads,
@@ -253,79 +218,6 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
         return Err(AdminError::new(StatusCode::BAD_GATEWAY, "bad_upstream_answer", "the picture was not stored; the log has the reason"));
     };
     Ok(Json(Drawn { image: Image::shown(image, &app), link, ms: began.elapsed().as_millis() as u64 }).into_response())
-}
-
-/// The address of this computer in its network. Nothing is sent.
-fn lan_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    // TEST-NET-1 (RFC 5737): the system only looks up the way there.
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
-}
-
-fn places(app: &App) -> (Vec<Place>, &'static str) {
-    let port = app.origins.port;
-    let open: Vec<IpAddr> = app.listening.view().addresses.iter().map(SocketAddr::ip).collect();
-    let host = open.first().copied().unwrap_or(app.config.host);
-    let all = open.iter().any(IpAddr::is_unspecified);
-    let listens = if all {
-        "all"
-    } else if open.iter().all(IpAddr::is_loopback) {
-        "loopback"
-    } else {
-        "address"
-    };
-    let in_dockers_range = |ip: &IpAddr| matches!(ip, IpAddr::V4(v4) if v4.octets()[0] == 172 && (16..32).contains(&v4.octets()[1]));
-    let bridges = crate::listen::bridges();
-    let on_bridge = open.iter().any(|ip| in_dockers_range(ip) || bridges.iter().any(|bridge| bridge.address == *ip));
-    let url = |name: &str| format!("http://{name}:{port}/v1");
-    let place = |place, base_url, works: bool, remedy| Place { place, base_url, works, remedy: if works { None } else { Some(remedy) } };
-    let mut places = Vec::new();
-    let host_name = if all || host.is_loopback() { "localhost".to_owned() } else { host.to_string() };
-    places.push(place("host", url(&host_name), true, "listen_all"));
-    if let Some(lan) = lan_address() {
-        places.push(place("lan", url(&lan.to_string()), all || open.contains(&lan), "listen_all"));
-    }
-    // Docker Desktop forwards to the host's loopback; Docker on Linux goes through the bridge.
-    let on_linux = cfg!(target_os = "linux");
-    if on_linux {
-        places.push(place("docker_linux", url("host.docker.internal"), all || on_bridge, "listen_bridge"));
-    } else {
-        places.push(place("docker_desktop", url("host.docker.internal"), all || host.is_loopback(), "listen_all"));
-    }
-    (places, listens)
-}
-
-/// Where clients reach us.
-#[utoipa::path(get, path = "/connect", responses((status = 200, body = Connect)))]
-pub async fn connect(State(app): State<App>) -> Json<Connect> {
-    let settings = app.settings.snapshot();
-    let (places, listens) = places(&app);
-    let address = app.listening.view().addresses.first().map_or(app.config.host, SocketAddr::ip);
-    Json(Connect {
-        port: app.origins.port,
-        model: settings.gateway_model.clone(),
-        listens,
-        address: address.to_string(),
-        public_base_url: settings.public_base_url.clone(),
-        places,
-    })
-}
-
-/// Tries one of our own addresses as a client would: models with the key, then a picture by its link.
-#[utoipa::path(post, path = "/connect/check", request_body = Check, responses((status = 200, body = Checked)))]
-pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Json<Checked>, AdminError> {
-    let settings = app.settings.snapshot();
-    let public = settings.public_base_url.as_ref().map(|url| format!("{url}/v1"));
-    let known: Vec<String> = places(&app).0.into_iter().map(|place| place.base_url).chain(public).collect();
-    if !known.contains(&body.base_url) {
-        return Err(AdminError::field("invalid_request", "base_url", "is none of the addresses of this gateway"));
-    }
-    let latest = app.library.db().read(|c| gallery::page(c, &GalleryFilter::default(), None, 1)).await?.0;
-    let image = latest.first().map(|image| image.id.to_string());
-    let steps = probe(&body.base_url, settings.gateway_key.expose(), image.as_deref()).await;
-    let steps: Vec<CheckStep> = steps.into_iter().map(|(step, code)| CheckStep { step, ok: code.is_none(), code }).collect();
-    Ok(Json(Checked { ok: steps.iter().all(|step| step.ok), steps }))
 }
 
 /// What we are.

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::{
     error::{AdminError, Body},
     guard, ticket,
+    words::{Language, Standing},
 };
 use crate::{
     account::{Signed, Token, Visitor},
@@ -22,14 +23,12 @@ use crate::{
 /// How things stand with the visitor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionState {
-    /// `setup`, `signed_out` or `signed_in`.
-    state: &'static str,
+    state: Standing,
     /// The account's name, once signed in.
     username: Option<String>,
     /// Of this program.
     version: &'static str,
-    /// `auto`, `zh` or `en`.
-    language: &'static str,
+    language: Language,
     /// Setting up takes the ticket from the log.
     needs_ticket: bool,
     /// A desktop app is around the gateway.
@@ -105,10 +104,10 @@ async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, A
         Speech::En => "en",
     };
     Ok(SessionState {
-        state,
+        state: state.into(),
         username,
         version: env!("CARGO_PKG_VERSION"),
-        language,
+        language: language.into(),
         needs_ticket: !is_set_up,
         has_shell: app.shell.is_some(),
     })
