@@ -105,8 +105,15 @@ export interface paths {
     get: {
       parameters: {
         query?: {
-          /** @description `failed`: only failures. */
-          outcome?: components['schemas']['ActivityFilter'];
+          /**
+           * @description As lines of the log would have it: `error` and `warn` for failures alone, `info` (default) without background tasks
+           *     that went well, `debug` for all.
+           */
+          level?: components['schemas']['Level'];
+          /** @description A piece of prompt, model, upstream, outcome, message or of the request's id. */
+          q?: string;
+          /** @description Only of this request. */
+          request?: string;
           /** @description Only records before this one. */
           before?: number;
           /** @description 1 to 500. */
@@ -332,7 +339,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Tries one of our own addresses as a client would: models with the key, then a picture by its link. */
+    /**
+     * Tries one of our own addresses as a client would: models with the key, then the latest picture by the link that a client
+     *     there would get.
+     */
     post: {
       parameters: {
         query?: never;
@@ -822,6 +832,82 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/listen': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Who can reach the gateway. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Listen'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    /** Opens the gateway to others, or closes it again, at once. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['SetListen'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Listen'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/logs': {
     parameters: {
       query?: never;
@@ -835,8 +921,10 @@ export interface paths {
         query?: {
           /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
           level?: components['schemas']['Level'];
-          /** @description A piece of the message or of a field. */
+          /** @description A piece of the message, of a field or of the request's id. */
           q?: string;
+          /** @description Events, with commas between them, whose lines fit `q` too: the UI tells them in words of its own. */
+          events?: string;
           /** @description Only of this request. */
           request?: string;
           /** @description Only lines before this one. */
@@ -871,7 +959,7 @@ export interface paths {
     };
     put?: never;
     post?: never;
-    /** Forgets all lines. */
+    /** Forgets all lines, and what was asked and answered. The figures of requests stay, and so do their pictures. */
     delete: {
       parameters: {
         query?: never;
@@ -910,20 +998,20 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** All lines as text. */
+    /** What the page shows, as text, the oldest first. */
     get: {
       parameters: {
         query?: {
           /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
           level?: components['schemas']['Level'];
-          /** @description A piece of the message or of a field. */
+          /** @description A piece of what is told. */
           q?: string;
+          /** @description Events whose lines fit `q` too, with commas between them. */
+          events?: string;
           /** @description Only of this request. */
           request?: string;
-          /** @description Only lines before this one. */
-          before?: number;
-          /** @description 1 to 500. */
-          limit?: number;
+          /** @description With what was asked: prompts stand in the file then. */
+          records?: boolean;
         };
         header?: never;
         path?: never;
@@ -995,6 +1083,82 @@ export interface paths {
       };
     };
     put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/pause': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Whether new requests are refused. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Pause'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    /** Refuses new requests from now on, or takes them again. What runs goes on, and a restart takes them again. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Pause'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Pause'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     post?: never;
     delete?: never;
     options?: never;
@@ -1422,6 +1586,287 @@ export interface paths {
     };
     trace?: never;
   };
+  '/shell': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How the desktop is set; 501 without one. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description no desktop app */
+        501: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/autostart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Starts the app at login, or not. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Switch'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/external': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Opens an address of the web in the system's browser. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OpenUrl'];
+        };
+      };
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/folder': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Shows the data folder in the system's file manager. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/keychain': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Moves the keys to the system's keychain, or back to the file of keys. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Switch'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/open': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Opens a page's window, or brings it to the front. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OpenPage'];
+        };
+      };
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/stats': {
     parameters: {
       query?: never;
@@ -1810,23 +2255,23 @@ export interface components {
       kind: components['schemas']['ActivityKind'];
       message: string | null;
       model: string | null;
-      /** @description What else was done. */
+      /** @description What else was done, by name. */
       notes: {
         [key: string]: unknown;
       };
       /** @description `ok`, or the code of the error. */
       outcome: string;
       prompt: string | null;
+      /** @description The id of the request, which lines of the log carry too. */
+      request: string | null;
       /**
        * Format: int64
-       * @description `null` in the event stream: it has no number yet.
+       * @description `null` while it is not stored yet.
        */
       seq: number | null;
       streamed: boolean;
       upstream: string | null;
     };
-    /** @enum {string} */
-    ActivityFilter: 'failed';
     /** @enum {string} */
     ActivityKind: 'task' | 'chat' | 'drawing';
     /** @description Newest first. */
@@ -1844,6 +2289,11 @@ export interface components {
       bytes: number;
       /** Format: int64 */
       count: number;
+    };
+    /** @description A bridge of Docker. */
+    Bridge: {
+      address: string;
+      interface: string;
     };
     /** @enum {string} */
     BucketCondition: 'off' | 'unknown' | 'ok' | 'paused';
@@ -1961,7 +2411,18 @@ export interface components {
       base_url: string;
     };
     /** @enum {string} */
-    CheckCode: 'unreachable' | 'unknown_name' | 'not_picgate' | 'wrong_key' | 'no_link';
+    CheckCode:
+      | 'unreachable'
+      | 'no_answer'
+      | 'only_here'
+      | 'not_on_bridge'
+      | 'no_bridge'
+      | 'unknown_name'
+      | 'not_picgate'
+      | 'wrong_key'
+      | 'no_image'
+      | 'no_link'
+      | 'wrong_picture';
     /** @description One step of a check. */
     CheckStep: {
       code: null | components['schemas']['CheckCode'];
@@ -1972,6 +2433,8 @@ export interface components {
     CheckStepName: 'reach' | 'key' | 'link';
     /** @description What came of it. */
     Checked: {
+      /** @description The link that a client there would get, and that was opened. */
+      link: string | null;
       ok: boolean;
       steps: components['schemas']['CheckStep'][];
     };
@@ -1979,8 +2442,13 @@ export interface components {
     CloudState: 'none' | 'pending' | 'failed' | 'stored';
     /** @description Where clients reach us. */
     Connect: {
+      /** @description The first address that we listen on. */
       address: string;
+      /** @description The address of Docker's bridge, if this computer has one. */
+      bridge: string | null;
       listens: components['schemas']['Listens'];
+      /** @description The flag or variable that fixes the address. */
+      locked_by: string | null;
       model: string;
       places: components['schemas']['Place'][];
       /** Format: int32 */
@@ -2260,6 +2728,21 @@ export interface components {
       markdown: string;
       url: string;
     };
+    /** @description Who can reach the gateway. */
+    Listen: {
+      /** @description Open addresses with their port. */
+      addresses: string[];
+      /** @description Docker's bridges on this computer. */
+      bridges: components['schemas']['Bridge'][];
+      /** @description What can be chosen here: Docker's bridges are there on Linux alone. */
+      choices: string[];
+      /** @description The flag or variable that fixes it. */
+      locked_by: string | null;
+      /** @description What could not be opened, in words. */
+      problem: string | null;
+      /** @description `this_computer`, `docker` or `everyone`; `null` while an address is fixed from outside. */
+      reach: string | null;
+    };
     /** @enum {string} */
     Listens: 'loopback' | 'all' | 'address';
     /** @description Name and password. */
@@ -2292,6 +2775,17 @@ export interface components {
     };
     /** @enum {string} */
     NotDeleted: 'not_found' | 'last_copy' | 'no_copy';
+    /** @description Which page to open in its window. */
+    OpenPage: {
+      /** @description `dashboard`, `settings`, `cache`, `gallery`, `logs` or `about`. */
+      page: string;
+      /** @description What follows the page's address: `/ID`, `?q=…`. */
+      rest?: string | null;
+    };
+    /** @description What to open in the system's browser. */
+    OpenUrl: {
+      url: string;
+    };
     /** @description The ids in their new order. */
     Order: {
       ids: number[];
@@ -2305,6 +2799,14 @@ export interface components {
           /** @description Always `true`. */
           missing: boolean;
         };
+    /** @description Whether new requests are refused. */
+    Pause: {
+      paused: boolean;
+    };
+    /** @description Whether new requests are refused from now on. */
+    Paused: {
+      paused: boolean;
+    };
     /** @description An address by which a client may reach us. */
     Place: {
       base_url: string;
@@ -2313,7 +2815,7 @@ export interface components {
       works: boolean;
     };
     /** @enum {string} */
-    PlaceName: 'host' | 'lan' | 'docker_desktop' | 'docker_linux';
+    PlaceName: 'host' | 'lan' | 'docker_desktop' | 'docker_linux' | 'network';
     /** @description What is wrong. */
     Problem: {
       code: string;
@@ -2332,7 +2834,8 @@ export interface components {
       prompt: string | null;
     };
     /** @enum {string} */
-    Section: 'gateway' | 'conversation' | 'history' | 'security' | 'cache' | 'bucket' | 'appearance';
+    Section:
+      'gateway' | 'conversation' | 'history' | 'security' | 'cache' | 'bucket' | 'appearance' | 'desktop';
     /** @description A session. */
     SessionItem: {
       address: string;
@@ -2348,6 +2851,8 @@ export interface components {
     };
     /** @description How things stand with the visitor. */
     SessionState: {
+      /** @description A desktop app is around the gateway. */
+      has_shell: boolean;
       language: components['schemas']['Language'];
       /** @description Setting up takes the ticket from the log. */
       needs_ticket: boolean;
@@ -2360,6 +2865,12 @@ export interface components {
     /** @description A list. */
     Sessions: {
       items: components['schemas']['SessionItem'][];
+    };
+    /** @description Another reach. What opens the gateway further takes the password. */
+    SetListen: {
+      password?: string | null;
+      /** @description `this_computer`, `docker` or `everyone`. */
+      reach: string;
     };
     /** @description A first account. */
     SetUp: {
@@ -2432,10 +2943,24 @@ export interface components {
           kind: 'secret';
           max: number;
         };
+    /** @description The desktop around the gateway. */
+    ShellView: {
+      /** @description Whether the app starts at login; `null` if the system does not tell. */
+      autostart: boolean | null;
+      /** @description Why not. */
+      autostart_problem: string | null;
+      data_dir: string;
+      /** @description Whether the system has a keychain. */
+      has_keychain: boolean;
+      /** @description Whether keys lie there. */
+      keys_in_keychain: boolean;
+    };
     /** @description How things are when a page begins to listen. */
     Snapshot: {
       bucket: components['schemas']['BucketView'];
       jobs: components['schemas']['Job'][];
+      /** @description New requests are refused. */
+      paused: boolean;
       running: components['schemas']['Running'][];
       stats: null | components['schemas']['Figures'];
     };
@@ -2481,6 +3006,10 @@ export interface components {
        */
       over_bytes: number;
       paused: null | components['schemas']['SweepPause'];
+    };
+    /** @description On or off. */
+    Switch: {
+      on: boolean;
     };
     /** @description What to try: a stored upstream, with changes that are not stored yet. */
     TestUpstream: {
@@ -2567,6 +3096,12 @@ export interface components {
           event: 'log';
         }
       | {
+          /** @description The log was cleared. */
+          data: components['schemas']['Changed'];
+          /** @enum {string} */
+          event: 'log_cleared';
+        }
+      | {
           /** @description A request was answered. */
           data: components['schemas']['Activity'];
           /** @enum {string} */
@@ -2583,6 +3118,12 @@ export interface components {
           data: components['schemas']['Changed'];
           /** @enum {string} */
           event: 'settings';
+        }
+      | {
+          /** @description Drawing was paused, or goes on. */
+          data: components['schemas']['Paused'];
+          /** @enum {string} */
+          event: 'paused';
         };
     /** @description Copies in a bucket. */
     Uploads: {

@@ -148,7 +148,8 @@ class LogList {
   #note(entry: Entry): void {
     if (!this.ready || !fits(entry, this.#query)) return;
     this.#fresh.push(entry);
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       const fresh = this.#fresh.reverse();
       this.#fresh = [];

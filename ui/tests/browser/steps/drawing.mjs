@@ -1,5 +1,5 @@
 // A test picture on the dashboard goes the whole path; others come from a client, and the figures follow by themselves.
-export async function drawing({ page, say, look, button, until, draw, text }) {
+export async function drawing({ page, say, look, button, until, draw }) {
     await page.getByLabel(say('test_prompt')).fill('雪山下的红狐狸');
     await button('test_draw').click();
     const shown = page.locator('[role="status"] img');
@@ -10,5 +10,5 @@ export async function drawing({ page, say, look, button, until, draw, text }) {
     await draw('a harbour at dusk');
     const total = page.getByRole('link', { name: new RegExp(say('dash_images')) }).first();
     await until('three pictures in the figures', async () => /3/.test(await total.innerText()));
-    await text('a harbour at dusk').waitFor({ state: 'attached' });
+    await page.getByRole('link', { name: /^a harbour at dusk/ }).waitFor();
 }
