@@ -68,7 +68,8 @@ async fn only_our_own_pages_with_a_session_change_anything() {
     let (mut rows, mut changed) = (0_u32, "3".to_owned());
     for (host, known) in &hosts {
         let (http, https) = (format!("http://{host}"), format!("https://{host}"));
-        let origins = [None, Some(http.as_str()), Some(https.as_str()), Some("http://evil.example"), Some("http://localhost:3000"), Some("null")];
+        let origins =
+            [None, Some(http.as_str()), Some(https.as_str()), Some("http://evil.example"), Some("http://localhost:3000"), Some("null")];
         for origin in origins {
             for site in sites {
                 for (cookie, valid) in cookies {
@@ -83,7 +84,13 @@ async fn only_our_own_pages_with_a_session_change_anything() {
                             changed = wanted;
                         }
                         let read = row.put_on(app.http.get(&url)).send().await.expect("an answer");
-                        let may_read = if !known { 421 } else if valid { 200 } else { 401 };
+                        let may_read = if !known {
+                            421
+                        } else if valid {
+                            200
+                        } else {
+                            401
+                        };
                         assert_eq!(read.status(), may_read, "reading changes nothing: {row:?}");
                         assert!(!read.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN), "{row:?}");
                         rows += 1;
@@ -214,7 +221,8 @@ async fn the_pages_run_only_scripts_that_came_with_them() {
     let app = TestApp::demo().await;
     let page = app.get("/admin").await;
     let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
-    let directive = |name: &str| policy.split(';').map(str::trim).find(|part| part.starts_with(&format!("{name} "))).unwrap_or_default().to_owned();
+    let directive =
+        |name: &str| policy.split(';').map(str::trim).find(|part| part.starts_with(&format!("{name} "))).unwrap_or_default().to_owned();
     assert_eq!(directive("script-src"), "script-src 'self'");
     assert_eq!(directive("object-src"), "object-src 'none'");
     assert_eq!(directive("frame-ancestors"), "frame-ancestors 'none'");

@@ -6,7 +6,10 @@ use reqwest::{Client, Method, RequestBuilder, header};
 use serde_json::{Value, json};
 
 use super::admin::Admin;
-use crate::support::{FakeUpstream, Scripted, TestApp, eventually, process::{Process, finished}};
+use crate::support::{
+    FakeUpstream, Scripted, TestApp, eventually,
+    process::{Process, finished},
+};
 
 /// A signed-in person in front of the real program, which keeps its log.
 struct Person {
@@ -67,7 +70,10 @@ async fn lines_and_record_of_a_request_carry_its_id_and_survive_a_restart() {
         (records.len() == 1).then_some(records)
     })
     .await;
-    assert_eq!((&records[0]["prompt"], &records[0]["request"], &records[0]["outcome"]), (&json!("一只在雨里的猫"), &json!(id), &json!("ok")));
+    assert_eq!(
+        (&records[0]["prompt"], &records[0]["request"], &records[0]["outcome"]),
+        (&json!("一只在雨里的猫"), &json!(id), &json!("ok"))
+    );
     assert_eq!(records[0]["images"].as_array().expect("a list").len(), 1);
     process.terminate();
     drop(process);

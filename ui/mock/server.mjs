@@ -65,6 +65,12 @@ async function api(request, response, url) {
             'Content-Type': 'text/plain; charset=utf-8',
             'Content-Disposition': 'attachment; filename="picgate.log"',
         });
+    if (path === '/images/archive/mock')
+        // A ZIP file with nothing in it.
+        return send(response, 200, Buffer.from(`504b0506${'00'.repeat(18)}`, 'hex'), {
+            'Content-Type': 'application/zip',
+            'Content-Disposition': 'attachment; filename="picgate.zip"',
+        });
     const found = find(closed, method, path);
     if (!found) throw new Failure(404, 'not_found', `no such route: ${method} ${path}`);
     const answer = await found.handler({ ...context, params: found.params });

@@ -22,7 +22,7 @@ use crate::{
     activity::{self, Activity},
     config::Config,
     events::Events,
-    http::{self, App, Health, Origins, Phase},
+    http::{self, App, Archives, Health, Origins, Phase},
     jobs::{self, Jobs, Sweep},
     library::{Library, Thumbnails},
     listen::{Listening, PortInUse},
@@ -206,6 +206,7 @@ impl Gateway {
             config: Arc::new(config.clone()),
             secrets: vault,
             sweep,
+            archives: Archives::default(),
             events: events.clone(),
             changing: Arc::default(),
             listening: listening.clone(),
@@ -311,6 +312,11 @@ impl Gateway {
     /// What goes from disk, and when.
     pub fn sweep(&self) -> &Sweep {
         &self.sweep
+    }
+
+    /// Images.
+    pub fn library(&self) -> &Library {
+        self.relay.library()
     }
 
     /// Drawings under way.

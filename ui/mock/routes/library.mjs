@@ -7,6 +7,22 @@ import { shown, state } from '../state.mjs';
 const KEYS = { created: 'created_at', accessed: 'accessed_at', size: 'bytes' };
 const byId = (id) => state.library.find((one) => one.id === id);
 
+function lies(one, state) {
+    const [here, there] = [one.local, one.cloud === 'stored'];
+    const waits = one.cloud === 'pending' || one.cloud === 'failed';
+    const places = {
+        local: here,
+        local_only: here && !there,
+        both: here && there,
+        cloud: there,
+        cloud_only: there && !here,
+        waiting: waits,
+        failed: one.cloud === 'failed',
+        missing: !here && !there,
+    };
+    return !state || places[state];
+}
+
 function list(query) {
     const key = KEYS[query.get('sort') ?? 'created'];
     const limit = Number(query.get('limit') ?? 60);
@@ -19,6 +35,7 @@ function list(query) {
             (!q || one.prompt?.toLowerCase().includes(q) || one.id.startsWith(q)) &&
             is('source', one.source) &&
             is('model', one.model) &&
+            lies(one, query.get('state')) &&
             one.created_at >= Number(query.get('from') ?? 0) &&
             one.created_at <= Number(query.get('to') ?? Infinity),
     );
@@ -80,6 +97,11 @@ export const closed = {
     'GET /images': ({ query }) => list(query),
     'GET /images/:id': ({ params, request }) => details(params.id, request.headers.host),
     'POST /images/delete': ({ body }) => remove(body),
+    'POST /images/archive': ({ body }) => {
+        const known = body.ids.map(byId).filter(Boolean);
+        const bytes = known.reduce((sum, one) => sum + one.bytes, 0);
+        return { url: '/admin/api/images/archive/mock', count: known.length, bytes };
+    },
     'GET /models': () => ({
         items: [...new Set(state.library.map((one) => one.model).filter(Boolean))].sort(),
     }),

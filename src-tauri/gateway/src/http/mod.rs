@@ -23,6 +23,7 @@ use crate::{
     settings::LiveSettings, shell::Shell, store::Vault,
 };
 
+pub use admin::Archives;
 pub use client::{Closing, Peer};
 pub use health::{Health, Phase};
 
@@ -47,6 +48,8 @@ pub struct App {
     pub secrets: Vault,
     /// What goes from disk, and long work.
     pub sweep: Sweep,
+    /// Lists of images that wait to be fetched as one file.
+    pub archives: Archives,
     /// What happens.
     pub events: Events,
     /// Held while settings or upstreams are changed.

@@ -260,7 +260,7 @@ impl Sweep {
                     (db.read(move |c| sweep::forgettable_amount(c, cutoff)).await?, needs_bucket.or(clock.then_some("clock")))
                 }
             },
-            JobKind::ClearLocal => (total(&db.read(|c| sweep::all_local(c, true)).await?), None),
+            JobKind::ClearLocal => (total(&db.read(|c| sweep::all_local(c, true)).await?), needs_bucket),
             JobKind::UploadPending | JobKind::RetryFailed => {
                 let figures = db.read(|c| copies::copy_figures(c, true)).await?;
                 let amount = match kind {
@@ -410,7 +410,13 @@ impl Sweep {
 
     async fn check_files(&self, job: &Job) -> Result<(), LibraryError> {
         let found = library::reconcile(&self.library, self.began.max(std::time::SystemTime::now() - Duration::from_secs(60))).await?;
-        tracing::info!(event = "compared", adopted = found.adopted, missing = found.missing, strange = found.strange, "disk and database were compared");
+        tracing::info!(
+            event = "compared",
+            adopted = found.adopted,
+            missing = found.missing,
+            strange = found.strange,
+            "disk and database were compared"
+        );
         job.total(found.adopted + found.missing + found.strange);
         (0..found.adopted).for_each(|_| job.step(0, true));
         (0..found.missing + found.strange).for_each(|_| job.step(0, false));

@@ -63,7 +63,13 @@ impl Relay {
     ///
     /// # Errors
     /// [`RelayError`] if the request is broken.
-    pub(super) async fn background(&self, task: Task, scanned: Scanned, request: Option<&str>, began: Instant) -> Result<Reply, RelayError> {
+    pub(super) async fn background(
+        &self,
+        task: Task,
+        scanned: Scanned,
+        request: Option<&str>,
+        began: Instant,
+    ) -> Result<Reply, RelayError> {
         let settings = self.settings.snapshot();
         let document = &scanned.document;
         let root = document.root();

@@ -32,6 +32,66 @@ pub struct Cursor {
     pub seq: i64,
 }
 
+/// Where the bytes of an image lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// On disk.
+    Local,
+    /// On disk and not confirmed in the bucket.
+    LocalOnly,
+    /// On disk and confirmed in the bucket.
+    Both,
+    /// Confirmed in the bucket.
+    Cloud,
+    /// Confirmed in the bucket and not on disk.
+    CloudOnly,
+    /// To be uploaded, what was tried in vain included.
+    Waiting,
+    /// To be uploaded and tried in vain.
+    Failed,
+    /// Nowhere that we know of.
+    Missing,
+}
+
+impl Whereabouts {
+    /// All of them, with their words.
+    pub const ALL: [(&str, Self); 8] = [
+        ("local", Self::Local),
+        ("local_only", Self::LocalOnly),
+        ("both", Self::Both),
+        ("cloud", Self::Cloud),
+        ("cloud_only", Self::CloudOnly),
+        ("waiting", Self::Waiting),
+        ("failed", Self::Failed),
+        ("missing", Self::Missing),
+    ];
+
+    /// The one that a word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(known, _)| *known == word).map(|(_, place)| place)
+    }
+
+    fn conditions(self) -> &'static [&'static str] {
+        const HERE: &str = "exists (select 1 from blobs p where p.sha256 = i.sha256 and p.state = 'present')";
+        const NOT_HERE: &str = "not exists (select 1 from blobs p where p.sha256 = i.sha256 and p.state = 'present')";
+        const THERE: &str = "exists (select 1 from copies c where c.seq = i.seq and c.state = 'stored')";
+        const NOT_THERE: &str = "not exists (select 1 from copies c where c.seq = i.seq and c.state = 'stored')";
+        // These are few as a rule, and found by their index.
+        const PENDING: &str = "i.seq in (select c.seq from copies c where c.state = 'pending')";
+        const FAILED: &str = "i.seq in (select c.seq from copies c where c.state = 'pending' and c.attempts > 0)";
+        match self {
+            Self::Local => &[HERE],
+            Self::LocalOnly => &[HERE, NOT_THERE],
+            Self::Both => &[HERE, THERE],
+            Self::Cloud => &[THERE],
+            Self::CloudOnly => &[NOT_HERE, THERE],
+            Self::Waiting => &[PENDING],
+            Self::Failed => &[FAILED],
+            Self::Missing => &[NOT_HERE, NOT_THERE],
+        }
+    }
+}
+
 /// Which images are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct GalleryFilter {
@@ -45,6 +105,8 @@ pub struct GalleryFilter {
     pub source: Option<&'static str>,
     /// Only of this model.
     pub model: Option<String>,
+    /// Only those whose bytes lie there.
+    pub place: Option<Whereabouts>,
     /// Only saved at or after this time.
     pub from: Option<i64>,
     /// Only saved before this time.
@@ -137,6 +199,9 @@ fn conditions(filter: &GalleryFilter, sql: &mut Vec<&'static str>, values: &mut 
     if let Some(model) = &filter.model {
         sql.push("i.model = ?");
         values.push(model.clone().into());
+    }
+    if let Some(place) = filter.place {
+        sql.extend(place.conditions());
     }
     for (condition, at) in [("i.created_at >= ?", filter.from), ("i.created_at < ?", filter.to)] {
         if let Some(at) = at {

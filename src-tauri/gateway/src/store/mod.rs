@@ -20,9 +20,7 @@ pub mod sweep;
 pub mod upstreams;
 mod vault;
 
-pub use activity::{
-    Day, add as add_activity, days, drawn_today, first as first_activity, outcomes, trim as trim_activity,
-};
+pub use activity::{Day, add as add_activity, days, drawn_today, first as first_activity, outcomes, trim as trim_activity};
 pub use admin::{
     Admin, NewSession, SessionRow, admin, delete_admin, delete_other_sessions, delete_session, insert_admin, insert_session, list_sessions,
     session_by_token, set_admin_password, touch_session,

@@ -76,7 +76,8 @@ impl Probe<'_> {
         }
         let name = url::Url::parse(self.base_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
-        let unknown = self.dial.is_none() && error.is_connect() && !is_address && tokio::net::lookup_host((name.as_str(), 80)).await.is_err();
+        let unknown =
+            self.dial.is_none() && error.is_connect() && !is_address && tokio::net::lookup_host((name.as_str(), 80)).await.is_err();
         if unknown { "unknown_name" } else { "unreachable" }
     }
 
@@ -87,7 +88,8 @@ impl Probe<'_> {
         if !answer.status().is_success() {
             return Some("no_link");
         }
-        let header = |name: reqwest::header::HeaderName| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header =
+            |name: reqwest::header::HeaderName| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_picture = header(reqwest::header::CONTENT_TYPE).starts_with("image/");
         let is_ours = link.digest.as_ref().is_none_or(|digest| header(reqwest::header::ETAG).contains(digest.as_str()));
         if is_picture && is_ours { None } else { Some("wrong_picture") }

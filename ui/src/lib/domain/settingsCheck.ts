@@ -21,6 +21,9 @@ function isBaseUrl(text: string): boolean {
 export function problemOf(shape: Shape, raw: string): string | null {
   const value = raw.trim();
   switch (shape.kind) {
+    case 'secret':
+      if (/[^\x21-\x7e]/.test(value)) return m.settings_wrong_secret();
+      return value.length > shape.max ? m.settings_wrong_long({ max: shape.max }) : null;
     case 'text':
     case 'name':
       if (shape.kind === 'name' && value === '') return m.settings_wrong_empty();

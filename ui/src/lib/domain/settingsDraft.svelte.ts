@@ -70,7 +70,8 @@ export class SettingsDraft {
     else this.typed.set(key, value);
     clearTimeout(this.#timer);
     if (now) void this.save();
-    else this.#timer = setTimeout(() => void this.save(), PATIENCE_MS);
+    // Half a key is tried in vain, and its server may count that: it is saved when its field is left.
+    else if (item.shape.kind !== 'secret') this.#timer = setTimeout(() => void this.save(), PATIENCE_MS);
   }
 
   focus(key: string): void {
@@ -116,7 +117,9 @@ export class SettingsDraft {
     for (const [key, value] of this.typed) {
       const item = this.find(key);
       if (!item) continue;
-      const holds = value === null ? same(item.value, item.default) : same(value, item.value);
+      // A key that holds is never shown: whatever is written replaces it.
+      const isSecret = item.shape.kind === 'secret';
+      const holds = isSecret ? value === null && !item.is_set : same(value ?? item.default, item.value);
       const problem = value === null ? null : problemOf(item.shape, value);
       if (holds) this.#saved(key, value);
       else if (problem !== null) this.problems.set(key, problem);

@@ -1,8 +1,9 @@
 // The settings in words: label, one-line explanation, example and options of each key, and where it stands on the page.
 import { m } from '$lib/messages';
 import type { Shape } from './settingsCheck';
+import { STORAGE } from './settingsStorage';
 
-type Option = { value: string; label: string; hint?: string };
+export type Option = { value: string; label: string; hint?: string };
 export type Words = { label: string; hint?: string; example?: string; options?: Option[] };
 
 export const SECTIONS = [
@@ -10,6 +11,8 @@ export const SECTIONS = [
   'gateway',
   'conversation',
   'history',
+  'bucket',
+  'cache',
   'security',
   'appearance',
   'account',
@@ -23,6 +26,8 @@ const TITLES: Record<Section, () => string> = {
   gateway: m.settings_s_gateway,
   conversation: m.settings_s_conversation,
   history: m.settings_s_history,
+  bucket: m.settings_s_bucket,
+  cache: m.settings_s_cache,
   security: m.settings_s_security,
   appearance: m.settings_s_appearance,
   account: m.settings_s_account,
@@ -32,6 +37,8 @@ const ABOUTS: Record<Section, () => string> = {
   gateway: m.settings_s_gateway_about,
   conversation: m.settings_s_conversation_about,
   history: m.settings_s_history_about,
+  bucket: m.settings_s_bucket_about,
+  cache: m.settings_s_cache_about,
   security: m.settings_s_security_about,
   appearance: m.settings_s_appearance_about,
   account: m.settings_s_account_about,
@@ -40,6 +47,7 @@ export const sectionTitle = (section: Section) => TITLES[section]();
 export const sectionAbout = (section: Section) => ABOUTS[section]();
 
 const KEYS: Record<string, () => Words> = {
+  ...STORAGE,
   gateway_model: () => ({
     label: m.settings_k_gateway_model(),
     hint: m.settings_k_gateway_model_hint(),

@@ -9,6 +9,8 @@ export type Question = {
   facts?: string[];
   /** The name of the button: the verb and its object, "删除 12 张图片". */
   verb: string;
+  /** The name of the other button, where "cancel" would not say what happens then. */
+  cancel?: string;
   /** Whether it destroys something. */
   danger?: boolean;
   /** A sentence that must be ticked first: for what cannot be undone in any way. */

@@ -4,6 +4,8 @@ import type { Image } from '$lib/api';
 export type Sort = 'created' | 'accessed' | 'size';
 export type Order = 'desc' | 'asc';
 export type Source = Image['source'];
+export type State =
+  '' | 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
 export type Dates = '' | 'today' | 'week' | 'month' | 'range';
 
 export type Query = {
@@ -12,6 +14,7 @@ export type Query = {
   order: Order;
   source: Source | '';
   model: string;
+  state: State;
   dates: Dates;
   /** YYYY-MM-DD, local, both included; only for `range`. */
   fromDay: string;
@@ -24,12 +27,26 @@ export type Request = {
   order: Order;
   source?: Source;
   model?: string;
+  state?: Exclude<State, ''>;
   from?: number;
   to?: number;
 };
 
 export const SORTS: Sort[] = ['created', 'accessed', 'size'];
 export const SOURCES: Source[] = ['generated', 'edited', 'uploaded', 'imported'];
+/** Where the bytes lie. Without a bucket only some of it makes sense. */
+export const STATES: State[] = [
+  '',
+  'local',
+  'local_only',
+  'both',
+  'cloud',
+  'cloud_only',
+  'waiting',
+  'failed',
+  'missing',
+];
+export const LOCAL_STATES: State[] = ['', 'local', 'missing'];
 export const DATES: Dates[] = ['', 'today', 'week', 'month', 'range'];
 
 const oneOf = <T extends string>(given: string | null, allowed: T[], otherwise: T): T =>
@@ -42,6 +59,7 @@ export function readQuery(params: URLSearchParams): Query {
     order: oneOf<Order>(params.get('order'), ['desc', 'asc'], 'desc'),
     source: oneOf<Source | ''>(params.get('source'), SOURCES, ''),
     model: params.get('model') ?? '',
+    state: oneOf(params.get('state'), STATES, ''),
     dates: oneOf(params.get('dates'), DATES, ''),
     fromDay: params.get('from') ?? '',
     toDay: params.get('to') ?? '',
@@ -83,12 +101,40 @@ export function toRequest(query: Query, now: number): Request {
     q: query.q.trim() || undefined,
     source: query.source || undefined,
     model: query.model || undefined,
+    state: query.state || undefined,
     ...period(query, now),
   };
 }
 
 /** How many filters are on, the search not counted. */
-export const filterCount = (query: Query) => [query.source, query.model, query.dates].filter(Boolean).length;
+export const filterCount = (query: Query) =>
+  [query.source, query.model, query.state, query.dates].filter(Boolean).length;
+
+/** Whether the bytes of an image lie there. */
+function lies(image: Image, state: Request['state']): boolean {
+  const stored = image.cloud === 'stored';
+  const waits = image.cloud === 'pending' || image.cloud === 'failed';
+  switch (state) {
+    case undefined:
+      return true;
+    case 'local':
+      return image.local;
+    case 'local_only':
+      return image.local && !stored;
+    case 'both':
+      return image.local && stored;
+    case 'cloud':
+      return stored;
+    case 'cloud_only':
+      return stored && !image.local;
+    case 'waiting':
+      return waits;
+    case 'failed':
+      return image.cloud === 'failed';
+    case 'missing':
+      return !image.local && !stored;
+  }
+}
 
 /** Whether an image that was just saved belongs to what is shown. The server's search is finer: this is a good guess. */
 export function belongs(image: Image, request: Request): boolean {
@@ -97,6 +143,7 @@ export function belongs(image: Image, request: Request): boolean {
   return (
     (!request.source || image.source === request.source) &&
     (!request.model || image.model === request.model) &&
+    lies(image, request.state) &&
     (request.from === undefined || image.created_at >= request.from) &&
     (request.to === undefined || image.created_at < request.to) &&
     words.every((word) => prompt.includes(word))

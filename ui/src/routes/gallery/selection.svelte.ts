@@ -49,6 +49,11 @@ class Selection {
     this.#chosen = chosen;
   }
 
+  /** An image has changed: what is asked before a deletion goes by how it is now. */
+  note(image: Image): void {
+    if (this.has(image.id)) this.#chosen = new Map(this.#chosen).set(image.id, image);
+  }
+
   remove(ids: Iterable<string>): void {
     const chosen = new Map(this.#chosen);
     for (const id of ids) chosen.delete(id);

@@ -1,7 +1,7 @@
 // Names of what the gallery shows, in the language that is on.
 import { m } from '$lib/messages';
 import type { Image } from '$lib/api';
-import type { Dates, Sort, Source } from './query';
+import type { Dates, Sort, Source, State } from './query';
 
 const SOURCES: Record<Source, () => string> = {
   generated: () => m.gallery_source_generated(),
@@ -14,6 +14,17 @@ const SORTS: Record<Sort, () => string> = {
   accessed: () => m.gallery_sort_accessed(),
   size: () => m.gallery_sort_size(),
 };
+const STATES: Record<State, () => string> = {
+  '': () => m.gallery_state_any(),
+  local: () => m.gallery_state_local(),
+  local_only: () => m.gallery_state_local_only(),
+  both: () => m.gallery_state_both(),
+  cloud: () => m.gallery_state_cloud(),
+  cloud_only: () => m.gallery_state_cloud_only(),
+  waiting: () => m.gallery_state_waiting(),
+  failed: () => m.gallery_state_failed(),
+  missing: () => m.gallery_state_missing(),
+};
 const DATES: Record<Dates, () => string> = {
   '': () => m.gallery_dates_any(),
   today: () => m.gallery_dates_today(),
@@ -24,6 +35,7 @@ const DATES: Record<Dates, () => string> = {
 
 export const sourceName = (source: Source) => SOURCES[source]?.() ?? source;
 export const sortName = (sort: Sort) => SORTS[sort]();
+export const stateName = (state: State) => STATES[state]();
 export const datesName = (dates: Dates) => DATES[dates]();
 
 export const shortId = (id: string) => id.slice(0, 8);

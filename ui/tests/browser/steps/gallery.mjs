@@ -42,9 +42,7 @@ export async function gallery({ page, say, look, go, until, check }) {
     await page.keyboard.press('Delete');
     const question = page.getByRole('alertdialog');
     await question.waitFor();
-    console.log('FOCUS', await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 120)));
     await look('gallery-delete');
-    console.log('FOCUS', await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 120)));
     await page.keyboard.press('Enter');
     await question.waitFor({ state: 'hidden' });
     check('Enter by habit deletes nothing', await viewer.getByText('窗边的猫').first().isVisible());

@@ -13,13 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     error::{AdminError, Body, Query},
     model::Image,
-    words::{DeleteWhat, ImageSource, NotDeleted, SortBy, SortOrder},
+    words::{DeleteWhat, ImageSource, ImageState, NotDeleted, SortBy, SortOrder},
 };
 use crate::{
     http::App,
     library::{Deleted, Removed},
     model::{ImageId, Sha256, Source},
-    store::{Cursor, GalleryFilter, Sort, gallery},
+    store::{Cursor, GalleryFilter, Sort, gallery, gallery::Whereabouts},
 };
 
 /// Images of one page, unless another number is asked for.
@@ -53,6 +53,8 @@ pub struct Wanted {
     source: Option<ImageSource>,
     /// A model name.
     model: Option<String>,
+    /// Where their bytes lie.
+    state: Option<ImageState>,
     /// Saved at or after this time, in milliseconds.
     from: Option<i64>,
     /// Saved before this time, in milliseconds.
@@ -178,12 +180,16 @@ impl Wanted {
                 Some(cursor.ok_or_else(|| bad("after", "is no end of a page of this order"))?)
             }
         };
+        let place = match self.state.as_ref().map(ImageState::word).filter(|state| !state.is_empty()) {
+            None => None,
+            Some(word) => Some(Whereabouts::parse(word).ok_or_else(|| bad("state", "is not known"))?),
+        };
         let text = self.q.clone().filter(|q| !q.trim().is_empty());
         if text.as_ref().is_some_and(|text| text.len() > SEARCH_MAX) {
             return Err(bad("q", "is too long"));
         }
         let model = self.model.clone().filter(|model| !model.is_empty());
-        let filter = GalleryFilter { sort, ascending, text, source, model, from: self.from, to: self.to };
+        let filter = GalleryFilter { sort, ascending, text, source, model, place, from: self.from, to: self.to };
         Ok((filter, after, self.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)))
     }
 }

@@ -183,7 +183,9 @@ pub struct WantedActivity {
 fn least(level: Option<&Level>) -> Result<usize, AdminError> {
     match level.map(Level::word) {
         None | Some("") => Ok(2),
-        Some(word) => LEVELS.iter().position(|level| *level == word).ok_or_else(|| AdminError::field("invalid_request", "level", "is not known")),
+        Some(word) => {
+            LEVELS.iter().position(|level| *level == word).ok_or_else(|| AdminError::field("invalid_request", "level", "is not known"))
+        }
     }
 }
 

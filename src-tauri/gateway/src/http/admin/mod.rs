@@ -3,6 +3,7 @@
 
 #![allow(unused_qualifications, reason = "utoipa's macros write them")]
 
+mod archive;
 mod cache;
 mod connect;
 mod desktop;
@@ -31,6 +32,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
 
+pub use archive::Archives;
 pub use guard::host_is_known;
 pub use overview::metrics;
 pub use ticket::enter;
@@ -41,7 +43,7 @@ const BODY_MAX: usize = 256 * 1024;
 #[derive(OpenApi)]
 #[openapi(info(title = "PicGate admin API", description = "For PicGate's own admin UI. It may change with any version."))]
 // What no body of a request or an answer refers to.
-#[openapi(components(schemas(events::Told, error::ErrorBody, words::SortBy, words::SortOrder)))]
+#[openapi(components(schemas(events::Told, error::ErrorBody, words::SortBy, words::SortOrder, words::ImageState)))]
 struct Described;
 
 /// The OpenAPI document. `ui/openapi.json` is a copy of it, which a test compares.
@@ -76,6 +78,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(images::one))
         .routes(routes!(images::delete))
         .routes(routes!(images::models))
+        .routes(routes!(archive::list))
+        .routes(routes!(archive::fetch))
         .routes(routes!(cache::cache))
         .routes(routes!(cache::clock))
         .routes(routes!(cache::jobs, cache::start))
