@@ -2,6 +2,7 @@
 // tests/it/browser.rs with PICGATE_URL, PICGATE_TICKET and PICGATE_CHROMIUM; SHOTS names a folder for screenshots.
 import { open } from './browser.mjs';
 import { appearance } from './steps/appearance.mjs';
+import { cache } from './steps/cache.mjs';
 import { connect } from './steps/connect.mjs';
 import { drawing } from './steps/drawing.mjs';
 import { gallery } from './steps/gallery.mjs';
@@ -25,6 +26,7 @@ const steps = {
     connected: connect,
     'looked through': gallery,
     'settings kept': settings,
+    'cache kept': cache,
     'log read': logs,
     switched: appearance,
     'signed out': signOut,

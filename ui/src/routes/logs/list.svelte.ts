@@ -1,22 +1,17 @@
 // What the page has loaded: lines and records, page after page, and what the live stream adds. It outlives the page, so
 // that coming back finds everything where it was.
-import { api, asApiError, call, wasAborted, type Activity, type ApiError, type Line } from '$lib/api';
-import { ofLine, ofRecord, seqOf, type Entry, type LineEntry, type RecordEntry } from './entry';
+import { asApiError, wasAborted, type Activity, type ApiError, type Line } from '$lib/api';
+import { ofLine, ofRecord, type Entry, type LineEntry, type RecordEntry } from './entry';
 import { above, behind, merge, renewed, type Half } from './merge';
-import { eventsOf, fits, isShown, toRequest, type Query } from './query';
+import { PAGE, below, linesBefore, none, recordsBefore, trimmed } from './pages';
+import { fits, type Query } from './query';
 
-/** Entries of one page from the server. */
-const PAGE = 200;
-/** Entries that stay loaded of each kind while new ones come in; older ones load again when one scrolls there. */
-const KEPT = 4_000;
 /** Entries that wait above; beyond it they are counted no longer and loaded anew. */
 const WAITING_MAX = 2_000;
 /** New entries are shown together after so many ms: a busy server tells hundreds in a second. */
 const GATHER_MS = 120;
 /** After a gap in the stream: how long until what is missing is asked for. */
 const MEND_MS = 600;
-
-const none = <T extends Entry>(): Half<T> => ({ items: [], next: null });
 
 class LogList {
   #lines = $state.raw<Half<LineEntry>>(none());
@@ -69,8 +64,8 @@ class LogList {
     this.overflow = false;
     void this.#load(async (signal) => {
       const [lines, records] = await Promise.all([
-        this.#linesBefore(null, signal),
-        this.#recordsBefore(null, signal),
+        linesBefore(this.#query, null, signal),
+        recordsBefore(this.#query, null, signal),
       ]);
       return () => {
         [this.#lines, this.#records] = [lines, records];
@@ -87,8 +82,8 @@ class LogList {
     const [wantsLines, wantsRecords] = behind(lines, records);
     void this.#load(async (signal) => {
       const [moreLines, moreRecords] = await Promise.all([
-        wantsLines ? this.#linesBefore(lines.next, signal) : null,
-        wantsRecords ? this.#recordsBefore(records.next, signal) : null,
+        wantsLines ? linesBefore(this.#query, lines.next, signal) : null,
+        wantsRecords ? recordsBefore(this.#query, records.next, signal) : null,
       ]);
       return () => {
         if (moreLines) this.#lines = below(this.#lines, moreLines);
@@ -157,9 +152,14 @@ class LogList {
     }, GATHER_MS);
   }
 
+  /** New ones come in at once. With nothing in sight there is no place to keep. */
+  get #flows(): boolean {
+    return !this.paused && (this.atTop || this.entries.length === 0);
+  }
+
   #take(fresh: Entry[]): void {
     if (fresh.length === 0) return;
-    if (this.atTop && !this.paused) {
+    if (this.#flows) {
       this.#add(fresh);
       return;
     }
@@ -180,11 +180,11 @@ class LogList {
   async #renew(): Promise<void> {
     await this.#load(async (signal) => {
       const [lines, records] = await Promise.all([
-        this.#linesBefore(null, signal),
-        this.#recordsBefore(null, signal),
+        linesBefore(this.#query, null, signal),
+        recordsBefore(this.#query, null, signal),
       ]);
       return () => {
-        if (this.atTop && !this.paused) {
+        if (this.#flows) {
           this.#lines = renewed(lines, this.#lines) ?? lines;
           this.#records = renewed(records, this.#records) ?? records;
           return;
@@ -197,28 +197,6 @@ class LogList {
         );
       };
     });
-  }
-
-  async #linesBefore(before: number | null, signal: AbortSignal): Promise<Half<LineEntry>> {
-    if (this.#query.kinds === 'requests') return none();
-    const query = {
-      ...toRequest(this.#query),
-      events: eventsOf(this.#query),
-      limit: PAGE,
-      before: before ?? undefined,
-    };
-    const page = await call(api.GET('/logs', { params: { query }, signal }));
-    return {
-      items: page.items.map(ofLine).filter((entry) => isShown(entry, this.#query)),
-      next: page.next ?? null,
-    };
-  }
-
-  async #recordsBefore(before: number | null, signal: AbortSignal): Promise<Half<RecordEntry>> {
-    if (this.#query.kinds === 'program') return none();
-    const query = { ...toRequest(this.#query), limit: PAGE, before: before ?? undefined };
-    const page = await call(api.GET('/activity', { params: { query }, signal }));
-    return { items: page.items.map(ofRecord), next: page.next ?? null };
   }
 
   async #load(load: (signal: AbortSignal) => Promise<() => void>, further = false): Promise<void> {
@@ -239,20 +217,6 @@ class LogList {
     }
     this.loading = false;
   }
-}
-
-function below<T extends Entry>(half: Half<T>, page: Half<T>): Half<T> {
-  const known = new Set(half.items.map((entry) => entry.key));
-  return { items: [...half.items, ...page.items.filter((entry) => !known.has(entry.key))], next: page.next };
-}
-
-/** Without its oldest, where there are too many. */
-function trimmed<T extends Entry>(half: Half<T>): Half<T> {
-  if (half.items.length <= KEPT + PAGE) return half;
-  const items = half.items.slice(0, KEPT);
-  const next = seqOf(items.at(-1)!);
-  // What the stream told has no number yet: it stays until a page says it.
-  return next === null ? half : { items, next };
 }
 
 export const logs = new LogList();

@@ -1,5 +1,5 @@
 // Dark and light, English and Chinese, wide and as narrow as a phone: every page in each.
-const PAGES = ['dashboard', 'gallery', 'logs', 'settings'];
+const PAGES = ['dashboard', 'gallery', 'cache', 'logs', 'settings'];
 
 export async function appearance(walk) {
     const { page, say, look, go, until, button } = walk;

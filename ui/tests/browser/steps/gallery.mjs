@@ -50,7 +50,7 @@ export async function gallery({ page, say, look, go, until, check }) {
     await question.getByRole('button').last().click();
     await question.waitFor({ state: 'hidden' });
     await viewer.getByText('雪山下的红狐狸').first().waitFor();
-    await page.keyboard.press('Escape');
+    await viewer.getByRole('button', { name: say('viewer_close') }).click();
     await viewer.waitFor({ state: 'hidden' });
     await shows(2);
 }
