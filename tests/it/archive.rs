@@ -5,10 +5,10 @@ use std::{io::Write, process::Command};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
-    admin::{Admin, code, draw},
-    cloud::{app_with, run_job, until_cloud},
-    support::{FakeBucket, FakeUpstream, Fault, TestApp, eventually},
+use crate::support::{
+    FakeBucket, FakeUpstream, Fault, TestApp,
+    admin::{Admin, app_with, code, draw, run_job, until_cloud},
+    eventually,
 };
 
 /// Lists what is in a ZIP file with Python's reader, which checks every sum: `name size time`, and the lost ones.
