@@ -5,7 +5,8 @@ use std::process::Command;
 use crate::support::process::Process;
 
 /// What the script says of each step once it is done.
-const STEPS: [&str; 9] = ["set up", "drawn", "connected", "looked through", "settings kept", "cache kept", "log read", "switched", "signed out"];
+const STEPS: [&str; 9] =
+    ["set up", "drawn", "connected", "looked through", "settings kept", "cache kept", "log read", "switched", "signed out"];
 
 #[test]
 fn a_person_walks_through_the_whole_admin_ui() {

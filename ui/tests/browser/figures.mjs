@@ -33,6 +33,8 @@ async function firstPage(path) {
     await page.goto(`${url}${path}`);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForLoadState('load');
+    // Frames are rare while nobody looks: the entry may come late.
+    await page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0);
     const found = await page.evaluate(() => {
         const files = performance
             .getEntriesByType('resource')

@@ -204,13 +204,19 @@ pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Js
         // Another server's tags are no digests of ours.
         digest: settings.direct_links.is_none().then(|| image.blob.sha256.to_string()),
     });
-    let dial = if in_docker { here.docker_address().map(|address| (DOCKER_NAME, SocketAddr::new(address, here.port))) } else { None };
+    // Our own name leads to our own loopback address here, and to our address in Docker's network for everybody else.
+    let name = here.container.as_deref().unwrap_or_default();
+    let dial = match place {
+        "network" => here.lan.map(|address| (name, SocketAddr::new(address, here.port))),
+        _ if in_docker => here.docker_address().map(|address| (DOCKER_NAME, SocketAddr::new(address, here.port))),
+        _ => None,
+    };
     let shown = link.as_ref().map(|link| link.url.clone());
     let probe = Probe { base_url: &body.base_url, key: settings.gateway_key.expose(), dial, link };
     let steps = probe.run().await.into_iter().map(|(step, code)| {
         let code = code.map(|code| match (code, place) {
             ("unreachable", "docker_linux") => "not_on_bridge",
-            ("unreachable", "lan") if here.listens() == "loopback" => "only_here",
+            ("unreachable", "lan" | "network") if here.listens() == "loopback" => "only_here",
             _ => code,
         });
         // With nothing to try yet nothing is wrong.
