@@ -29,11 +29,10 @@ const PROMPTS = [
 ];
 const PAGES = ['dashboard', 'gallery', 'cache', 'logs', 'settings', 'settings/gateway', 'about'];
 /** What the READMEs show. */
-const KEPT = ['dashboard', 'gallery', 'viewer', 'logs', 'settings'].flatMap((page) => [
-    `${page}.zh-CN.light`,
-    ...(page === 'gallery' ? ['gallery.zh-CN.dark', 'gallery.en.dark'] : []),
-    `${page}.en.light`,
-]);
+const KEPT = ['dashboard.light', 'gallery.dark', 'viewer.light', 'logs.light'].flatMap((name) => {
+    const [page, theme] = name.split('.');
+    return ['zh-CN', 'en'].map((locale) => `${page}.${locale}.${theme}`);
+});
 
 async function start(folder) {
     const env = {
@@ -124,7 +123,7 @@ try {
                 await shoot(name);
             }
             await page.goto(`${url}/admin/gallery/${first}`);
-            await page.getByRole('dialog').locator('aside').getByText(PROMPTS.at(-1)).waitFor();
+            await page.getByRole('dialog').locator('aside').getByText(PROMPTS.at(-1)).first().waitFor();
             await shoot('viewer');
             await context.clearCookies();
             await page.goto(`${url}/admin/login`);
