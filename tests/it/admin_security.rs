@@ -174,6 +174,7 @@ async fn every_route_has_the_headers_that_were_agreed() {
         (Method::GET, "/", false),
         (Method::GET, "/admin", false),
         (Method::GET, "/admin/gallery", false),
+        (Method::GET, "/admin/ticket", false),
         (Method::GET, "/admin/assets/none.js", false),
         (Method::GET, "/health", false),
         (Method::GET, "/metrics", false),
