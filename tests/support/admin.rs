@@ -24,6 +24,11 @@ impl<'a> Admin<'a> {
         Self { app, cookie: cookie(&response) }
     }
 
+    /// Who has just signed in.
+    pub fn signed_in(app: &'a TestApp, response: &Response) -> Self {
+        Self { app, cookie: cookie(response) }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         anonymous(self.app, method, path).header(header::COOKIE, &self.cookie)
     }
