@@ -15,7 +15,8 @@ const SOURCES: [&str; 8] =
     ["src", "messages", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "project.inlang/settings.json"];
 
 fn main() {
-    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui");
+    // Asked now and not when this program was compiled: a copied `target` would bring another checkout's UI along.
+    let ui = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo names the package")).join("../../ui");
     println!("cargo::rerun-if-env-changed=PICGATE_UI");
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", ui.join(source).display());

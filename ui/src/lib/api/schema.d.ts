@@ -574,12 +574,12 @@ export interface paths {
           source?: components['schemas']['ImageSource'];
           /** @description A model name. */
           model?: string;
+          /** @description Where their bytes lie. */
+          state?: components['schemas']['ImageState'];
           /** @description Saved at or after this time, in milliseconds. */
           from?: number;
           /** @description Saved before this time, in milliseconds. */
           to?: number;
-          /** @description Where their bytes lie. */
-          state?: components['schemas']['ImageState'];
         };
         header?: never;
         path?: never;
@@ -593,6 +593,100 @@ export interface paths {
           };
           content: {
             'application/json': components['schemas']['ImagePage'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/archive': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Notes a list of pictures and says where they are to be had as one ZIP file. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['NewArchive'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Archive'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/archive/{ticket}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The pictures of a list as one ZIP file. What cannot be read is named in `missing.txt`, which is in it then. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          ticket: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/zip': number[];
           };
         };
         /** @description A failure. */
@@ -923,7 +1017,7 @@ export interface paths {
         query?: {
           /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
           level?: components['schemas']['Level'];
-          /** @description A piece of the message or of a field. */
+          /** @description A piece of the message, of a field or of the request's id. */
           q?: string;
           /** @description Events, with commas between them, whose lines fit `q` too: the UI tells them in words of its own. */
           events?: string;
@@ -1006,7 +1100,7 @@ export interface paths {
         query?: {
           /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
           level?: components['schemas']['Level'];
-          /** @description A piece of the message or of a field. */
+          /** @description A piece of what is told. */
           q?: string;
           /** @description Events whose lines fit `q` too, with commas between them. */
           events?: string;
@@ -1014,10 +1108,6 @@ export interface paths {
           request?: string;
           /** @description With what was asked: prompts stand in the file then. */
           records?: boolean;
-          /** @description Only lines before this one. */
-          before?: number;
-          /** @description 1 to 500. */
-          limit?: number;
         };
         header?: never;
         path?: never;
@@ -2215,100 +2305,6 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/images/archive': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Notes a list of pictures and says where they are to be had as one ZIP file. */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          'application/json': components['schemas']['NewArchive'];
-        };
-      };
-      responses: {
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['Archive'];
-          };
-        };
-        /** @description A failure. */
-        default: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['ErrorBody'];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/images/archive/{ticket}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** The pictures of a list as one ZIP file. What cannot be read is named in `missing.txt`, which is in it then. */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          ticket: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/zip': number[];
-          };
-        };
-        /** @description A failure. */
-        default: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['ErrorBody'];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2389,6 +2385,21 @@ export interface components {
       bytes: number;
       /** Format: int64 */
       count: number;
+    };
+    /** @description Where the file is to be had. */
+    Archive: {
+      /**
+       * Format: int64
+       * @description Their bytes; the file is a little larger.
+       */
+      bytes: number;
+      /**
+       * Format: int64
+       * @description Pictures in it.
+       */
+      count: number;
+      /** @description A path, good for a quarter of an hour. */
+      url: string;
     };
     /** @description A bridge of Docker. */
     Bridge: {
@@ -2525,7 +2536,7 @@ export interface components {
       | 'wrong_picture';
     /** @description One step of a check. */
     CheckStep: {
-      code: null | components['schemas']['CheckCode'] | components['schemas']['CheckCode'];
+      code: null | components['schemas']['CheckCode'];
       ok: boolean;
       step: components['schemas']['CheckStepName'];
     };
@@ -2758,6 +2769,8 @@ export interface components {
     };
     /** @enum {string} */
     ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
+    /** @enum {string} */
+    ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
     /** @description Long work. */
     Job: {
       /** @description Whether nobody asked for it. */
@@ -2853,6 +2866,11 @@ export interface components {
     /** @description A list of names. */
     Names: {
       items: string[];
+    };
+    /** @description Which pictures. */
+    NewArchive: {
+      /** @description At most 1,000. */
+      ids: string[];
     };
     /** @description Another key; without one a random one is made. */
     NewGatewayKey: {
@@ -3285,28 +3303,6 @@ export interface components {
     /** @description In order of preference. */
     Upstreams: {
       items: components['schemas']['Upstream'][];
-    };
-    /** @description Where the file is to be had. */
-    Archive: {
-      /**
-       * Format: int64
-       * @description Their bytes; the file is a little larger.
-       */
-      bytes: number;
-      /**
-       * Format: int64
-       * @description Pictures in it.
-       */
-      count: number;
-      /** @description A path, good for a quarter of an hour. */
-      url: string;
-    };
-    /** @enum {string} */
-    ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
-    /** @description Which pictures. */
-    NewArchive: {
-      /** @description At most 1,000. */
-      ids: string[];
     };
   };
   responses: never;
