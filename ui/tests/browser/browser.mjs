@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
 /** Longest wait for anything; far beyond what is needed, so that a slow machine is no failure. */
-const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 30_000);
+const PATIENCE_MS = 30_000;
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 async function messages(locale) {
