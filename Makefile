@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build desktop test api crash e2e-openwebui bench bench-cloud lint docs fmt deny icons clean
+.PHONY: help run build desktop test api crash e2e-openwebui screenshots bench bench-cloud lint docs fmt deny icons clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -33,6 +33,9 @@ api: ## Write ui/openapi.json and the UI's types anew after a change of the admi
 
 e2e-openwebui: ## Test with the real Open WebUI in a browser (large download the first time); screenshots in target/e2e/screens
 	@.ci/e2e-openwebui $(ARGS)
+
+screenshots: ## Take every page of the admin UI anew; the few for the READMEs go to .github/assets
+	@.ci/screenshots
 
 bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
 	@.ci/setup build

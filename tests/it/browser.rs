@@ -6,12 +6,16 @@ use std::{
 };
 
 use picgate_gateway::shell::Page;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     admin::Admin,
-    support::{FakeKeychain, FakeShell, TestApp},
+    support::{FakeKeychain, FakeShell, TestApp, process::Process},
 };
+
+/// What the script says of each step of the walk once it is done.
+const STEPS: [&str; 9] =
+    ["set up", "drawn", "connected", "looked through", "settings kept", "cache kept", "log read", "switched", "signed out"];
 
 /// Runs a script with these variables and sees that it has done all `steps`; nothing where there is no browser.
 async fn run(script: &str, variables: &[(&'static str, String)], steps: &[&str]) -> bool {
@@ -33,11 +37,14 @@ async fn run(script: &str, variables: &[(&'static str, String)], steps: &[&str])
 }
 
 #[tokio::test]
-async fn a_person_sets_up_draws_and_signs_in_again() {
-    let app = TestApp::demo().await;
-    let ticket = app.gateway.setup_ticket().expect("a ticket").expose().to_owned();
-    let variables = [("PICGATE_URL", app.url.clone()), ("PICGATE_TICKET", ticket)];
-    run("admin.mjs", &variables, &["set up", "drawn", "switched", "signed out"]).await;
+async fn a_person_walks_through_the_whole_admin_ui() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // The program itself and not a gateway in this process: it keeps its log.
+    let process = Process::start(dir.path(), &[]);
+    let secrets = std::fs::read(dir.path().join("store").join("secrets.json")).expect("the file of keys");
+    let secrets: Value = serde_json::from_slice(&secrets).expect("JSON");
+    let ticket = secrets["setup_ticket"].as_str().expect("a ticket").to_owned();
+    run("admin.mjs", &[("PICGATE_URL", process.url.clone()), ("PICGATE_TICKET", ticket)], &STEPS).await;
 }
 
 #[tokio::test]

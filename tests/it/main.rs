@@ -8,6 +8,7 @@ mod support;
 
 mod admin;
 mod admin_api;
+mod admin_security;
 mod archive;
 mod backup;
 mod bridging;
@@ -26,6 +27,7 @@ mod errors;
 mod images_api;
 mod import;
 mod keeping;
+mod logs;
 mod media;
 mod memory;
 mod moto;

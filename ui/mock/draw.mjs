@@ -26,7 +26,6 @@ export async function draw(prompt, { endpoint = 'chat', ms = 4_000 } = {}) {
     state.running = [...state.running, { id, endpoint, prompt, model: 'gpt-image-1', began_at: began }];
     state.firstRequestAt ??= began;
     tell('running', state.running);
-    log('info', 'picgate::relay', '📤 发起文生图请求', { model: 'picgate' }, id);
     await sleep(ms);
     const made = {
         ...image(random(nextId() * 7919), Date.now(), state.bucket),
@@ -60,8 +59,13 @@ export async function draw(prompt, { endpoint = 'chat', ms = 4_000 } = {}) {
         request: id,
     };
     state.activity.unshift(record);
-    log('info', 'picgate::upstream', '📥 上游返回成功: 收到 1 张图片', {}, id);
-    log('info', 'picgate::library', `✅ 图片已保存: ${made.id.slice(0, 8)}`, { image: made.id }, id);
+    log(
+        'info',
+        'picgate::library',
+        'image saved',
+        { event: 'saved', image: made.id, bytes: String(made.bytes) },
+        id,
+    );
     tellImage(made);
     tell('activity', record);
     tell('running', state.running);

@@ -150,42 +150,26 @@ export function lines(records) {
     for (const one of [...records].reverse()) {
         const say = (offset, level, target, message, fields = {}) =>
             made.push({ at: one.at + offset, level, target, message, fields, request: one.request });
-        if (one.kind === 'task') {
-            say(0, 'info', 'picgate::relay', '🗂️ 客户端的后台任务,已在本地回答', { task: 'title' });
-            continue;
-        }
-        const what =
-            one.endpoint === 'chat'
-                ? '📤 发起对话请求: 3 条消息'
-                : one.endpoint === 'edits'
-                  ? '📤 发起图生图请求'
-                  : '📤 发起文生图请求';
-        say(0, 'info', 'picgate::relay', what, {
-            model: one.model,
-            upstream: one.upstream,
-            streamed: String(one.streamed),
-        });
+        if (one.kind === 'task') continue;
         say(12, 'debug', 'picgate::upstream', 'request sent', { bytes: '1834', attempt: '1' });
-        if (one.outcome === 'ok') {
-            say(one.duration_ms, 'info', 'picgate::upstream', '📥 上游返回成功: 收到 1 张图片', {
-                duration_ms: String(one.duration_ms),
+        const image = one.images[0];
+        if (one.outcome !== 'ok') {
+            say(one.duration_ms, 'warn', 'picgate::http', 'the upstream failed', {
+                event: 'upstream_failed',
+                class: one.outcome,
+                upstream_status: '429',
+                message: one.message,
             });
-            say(
-                one.duration_ms + 40,
-                'info',
-                'picgate::library',
-                `✅ 图片已保存: ${one.images[0]?.slice(0, 8) ?? '—'}`,
-                { image: one.images[0] ?? '' },
-            );
-            say(one.duration_ms + 900, 'info', 'picgate::cloud', '☁️ 已上传 R2', {
-                image: one.images[0] ?? '',
+        } else if (image) {
+            const fields = { image, bytes: '1834000' };
+            say(one.duration_ms - 40, 'info', 'picgate::library', 'image saved', {
+                event: 'saved',
+                ...fields,
             });
-        } else {
-            say(one.duration_ms, 'error', 'picgate::upstream', `❌ 上游返回错误: HTTP 429`, {
-                code: one.outcome,
-                status: '429',
+            say(one.duration_ms + 900, 'info', 'picgate::library', 'copied to the bucket', {
+                event: 'uploaded',
+                ...fields,
             });
-            say(one.duration_ms + 5, 'warn', 'picgate::relay', '这次请求没有产生图片', { code: one.outcome });
         }
     }
     made.sort((a, b) => a.at - b.at);

@@ -1,7 +1,7 @@
 //! The record of requests that were handled. Written behind in batches: it must never slow a request down, and losing
 //! the last second of it in a crash is no loss.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,27 +31,26 @@ const TRIM_EVERY: usize = 500;
 #[derive(Clone, Debug)]
 pub struct Activity {
     queue: mpsc::Sender<ActivityRecord>,
-    events: Events,
 }
 
 impl Activity {
     /// A record, and the end that [`write`] takes from.
-    pub fn new(events: Events) -> (Self, mpsc::Receiver<ActivityRecord>) {
+    pub fn new() -> (Self, mpsc::Receiver<ActivityRecord>) {
         let (queue, records) = mpsc::channel(QUEUE);
-        (Self { queue, events }, records)
+        (Self { queue }, records)
     }
 
     /// Notes a request; never waits.
     pub fn note(&self, record: ActivityRecord) {
-        self.events.tell(Event::Activity(Box::new(record.clone())));
         if self.queue.try_send(record).is_err() {
             tracing::warn!("the record of a request is lost: too many wait to be written");
         }
     }
 }
 
-/// Writes records as they come, until `stop`; then those that are left.
-pub async fn write(db: Db, mut records: mpsc::Receiver<ActivityRecord>, stop: CancellationToken) {
+/// Writes records as they come, until `stop`; then those that are left. They are told once they are written: whoever loads
+/// the list and listens misses none.
+pub async fn write(db: Db, mut records: mpsc::Receiver<ActivityRecord>, events: Events, stop: CancellationToken) {
     let mut batch = Vec::new();
     let mut written = TRIM_EVERY;
     loop {
@@ -70,9 +69,10 @@ pub async fn write(db: Db, mut records: mpsc::Receiver<ActivityRecord>, stop: Ca
         }
         written += batch.len();
         let trims = written >= TRIM_EVERY;
-        let (count, rows) = (batch.len(), std::mem::take(&mut batch));
+        let rows = Arc::new(std::mem::take(&mut batch));
+        let (count, kept) = (rows.len(), rows.clone());
         let wrote = db.write(move |t| {
-            rows.iter().try_for_each(|row| add_activity(t, row))?;
+            kept.iter().try_for_each(|row| add_activity(t, row))?;
             if trims {
                 trim_activity(t, KEPT)?;
             }
@@ -82,6 +82,9 @@ pub async fn write(db: Db, mut records: mpsc::Receiver<ActivityRecord>, stop: Ca
             Ok(()) if trims => written = 0,
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, count, "records of requests could not be written"),
+        }
+        for record in rows.iter() {
+            events.tell(Event::Activity(Box::new(record.clone())));
         }
     }
 }

@@ -273,7 +273,7 @@ async fn serve_until_told(config: Config, lines: Lines, print_ticket: bool) -> E
     };
     greet(&config, &gateway, print_ticket);
     told_to_stop().await;
-    tracing::info!(running = gateway.running(), "stopping; running drawings are finished first");
+    tracing::info!(event = "stopping", running = gateway.running(), "stopping; running drawings are finished first");
     tokio::select! {
         () = gateway.stop() => ExitCode::SUCCESS,
         () = told_to_stop() => {

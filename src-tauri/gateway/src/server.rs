@@ -178,7 +178,7 @@ impl Gateway {
             tell_of_python(&library, python).await;
         }
         let learnt = Learnt::load(&db).await?;
-        let (activity, records) = Activity::new(events.clone());
+        let (activity, records) = Activity::new();
         let relay = Relay::new(library.clone(), routes, learnt, settings.clone(), activity, events.clone(), jobs.clone(), external);
         let health = Arc::new(Health::default());
         let (accepting, background) = (CancellationToken::new(), CancellationToken::new());
@@ -197,7 +197,7 @@ impl Gateway {
         let sweep_handle = sweep.clone();
         loops.spawn(forget_answers(relay.clone(), background.clone()));
         loops.spawn(jobs::index_words(db.clone(), background.clone()));
-        loops.spawn(activity::write(db.clone(), records, background.clone()));
+        loops.spawn(activity::write(db.clone(), records, events.clone(), background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
         loops.spawn(jobs::watch_disk(library.files().clone(), events.clone(), health.clone(), background.clone()));
         loops.spawn(jobs::tidy_quarantine(library.clone(), background.clone()));
@@ -232,6 +232,7 @@ impl Gateway {
         doors.open(listeners, settings.snapshot().reach).await;
         loops.spawn(doors.keep(settings, accepting.clone()));
         health.enter(Phase::Ready);
+        tracing::info!(event = "started", %address, version = env!("CARGO_PKG_VERSION"), "PicGate is ready");
         let upstreams = relay.upstreams();
         Ok(Self {
             handle,

@@ -1,5 +1,6 @@
 // Stats, logs, activity, connect, about: what one looks at.
 import { draw } from '../draw.mjs';
+import { tell } from '../events.mjs';
 import { figures, shown, state } from '../state.mjs';
 import { Failure } from '../http.mjs';
 
@@ -12,22 +13,31 @@ function page(list, query, keep) {
     return { items: found.slice(0, limit), next: found.length > limit ? found[limit - 1].seq : null };
 }
 
-function lines(query) {
-    const level = LEVELS.indexOf(query.get('level') ?? 'debug');
+/** What both lists are asked: the least level, a search, one request. */
+function wanted(query, levelOf, told) {
+    const level = LEVELS.indexOf(query.get('level') || 'info');
     const q = (query.get('q') ?? '').toLowerCase();
+    const events = (query.get('events') ?? '').split(',').filter(Boolean);
     const request = query.get('request');
-    return page(
-        state.lines,
-        query,
-        (one) =>
-            LEVELS.indexOf(one.level) <= level &&
-            (!request || one.request === request) &&
-            (!q ||
-                `${one.message} ${one.target} ${Object.values(one.fields).join(' ')}`
-                    .toLowerCase()
-                    .includes(q)),
-    );
+    return (one) =>
+        LEVELS.indexOf(levelOf(one)) <= level &&
+        (!request || one.request === request) &&
+        (!q || events.includes(one.fields?.event) || told(one).join('\n').toLowerCase().includes(q));
 }
+
+const ofLines = (query) =>
+    wanted(
+        query,
+        (one) => one.level,
+        (one) => [one.message, ...Object.values(one.fields), one.request],
+    );
+
+const ofRecords = (query) =>
+    wanted(
+        query,
+        (one) => (one.outcome !== 'ok' ? 'error' : one.kind === 'task' ? 'debug' : 'info'),
+        (one) => [one.prompt, one.model, one.upstream, one.outcome, one.message, one.request],
+    );
 
 const DEMO = {
     id: null,
@@ -60,10 +70,12 @@ export const closed = {
         upstream: state.upstreams.find((one) => one.enabled) ?? DEMO,
         first_request_at: state.firstRequestAt,
     }),
-    'GET /logs': ({ query }) => lines(query),
-    'DELETE /logs': () => void (state.lines = []),
-    'GET /activity': ({ query }) =>
-        page(state.activity, query, (one) => !query.get('outcome') || one.outcome === query.get('outcome')),
+    'GET /logs': ({ query }) => page(state.lines, query, ofLines(query)),
+    'DELETE /logs': () => {
+        [state.lines, state.activity] = [[], []];
+        tell('log_cleared', {});
+    },
+    'GET /activity': ({ query }) => page(state.activity, query, ofRecords(query)),
     'POST /draw-test': async ({ body, request }) => {
         const prompt = body.prompt || '一只在门口看画的小猫';
         if (prompt.includes('quota'))
@@ -83,6 +95,8 @@ export const closed = {
             model: state.settings.find((one) => one.key === 'gateway_model').value,
             listens: 'loopback',
             address: '127.0.0.1',
+            locked_by: null,
+            bridge: '172.17.0.1',
             public_base_url: null,
             places: [
                 { place: 'host', base_url: `http://localhost:${port}/v1`, works: true, remedy: null },
@@ -94,7 +108,7 @@ export const closed = {
                 },
                 {
                     place: 'docker_linux',
-                    base_url: `http://172.17.0.1:${port}/v1`,
+                    base_url: `http://host.docker.internal:${port}/v1`,
                     works: false,
                     remedy: 'listen_bridge',
                 },
@@ -103,10 +117,12 @@ export const closed = {
     },
     'POST /connect/check': async ({ body }) => {
         await new Promise((resolve) => setTimeout(resolve, 900));
-        const reached = /localhost|127\.0\.0\.1|host\.docker/.test(body.base_url);
         const step = (name, code = null) => ({ step: name, ok: code === null, code });
-        if (!reached) return { ok: false, steps: [step('reach', 'unreachable')] };
-        return { ok: true, steps: ['reach', 'key', 'link'].map((name) => step(name)) };
+        const failed = (code) => ({ ok: false, steps: [step('reach', code)], link: null });
+        if (body.base_url.includes('host.docker')) return failed('not_on_bridge');
+        if (!/localhost|127\.0\.0\.1/.test(body.base_url)) return failed('only_here');
+        const link = `${body.base_url.replace('/v1', '')}/images/${state.library[0]?.id}`;
+        return { ok: true, steps: ['reach', 'key', 'link'].map((name) => step(name)), link };
     },
     'GET /about': () => ({
         version: '0.1.0-mock',

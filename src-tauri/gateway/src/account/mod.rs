@@ -143,17 +143,18 @@ impl Account {
     /// # Errors
     /// [`AccountError`].
     pub async fn set_up(&self, ticket: &str, username: &str, password: &str, visitor: &Visitor) -> Result<Token, AccountError> {
-        self.throttle.check(visitor.address)?;
+        let attempt = self.throttle.begin(visitor.address)?;
         if self.username().await?.is_some() {
+            attempt.succeeded();
             return Err(AccountError::AlreadySetUp);
         }
         if !self.tickets.is_valid(ticket) {
-            self.throttle.failed(visitor.address);
             return Err(AccountError::WrongTicket);
         }
+        attempt.succeeded();
         self.create(username, password).await?;
         self.tickets.use_up(ticket);
-        tracing::info!(username, "the admin account was made");
+        tracing::info!(event = "account_made", username, "the admin account was made");
         self.open_session(visitor).await
     }
 
@@ -177,17 +178,17 @@ impl Account {
     /// # Errors
     /// [`AccountError`].
     pub async fn log_in(&self, username: &str, password: &str, visitor: &Visitor) -> Result<Token, AccountError> {
-        self.throttle.check(visitor.address)?;
+        let attempt = self.throttle.begin(visitor.address)?;
         let row = self.db.read(admin).await?;
         // An unknown name takes as long as a wrong password.
         let stored = row.as_ref().map(|admin| admin.password.clone());
         let outdated = stored.as_deref().is_some_and(password::is_outdated);
         let known = row.is_some_and(|admin| admin.username == username.trim());
         if !self.verified(password, stored).await? || !known {
-            self.throttle.failed(visitor.address);
-            tracing::warn!(address = %visitor.address, "a sign-in failed");
+            tracing::warn!(event = "sign_in_failed", address = %visitor.address, "a sign-in failed");
             return Err(AccountError::WrongCredentials);
         }
+        attempt.succeeded();
         if outdated {
             // Only now the password is at hand.
             let hashed = self.hashed(password).await?;
@@ -207,8 +208,8 @@ impl Account {
         // Nobody guesses 256 bits, so a good one passes also while wrong passwords are slowed down: the windows of the desktop
         // app come from the same address as whoever mistyped.
         if !self.tickets.use_up(ticket) {
-            self.throttle.check(visitor.address)?;
-            self.throttle.failed(visitor.address);
+            // It stays counted.
+            self.throttle.begin(visitor.address)?;
             return Err(AccountError::WrongTicket);
         }
         self.open_session(visitor).await
@@ -273,12 +274,12 @@ impl Account {
     /// # Errors
     /// [`AccountError::WrongCredentials`] and what else may fail.
     pub async fn confirm(&self, password: &str, visitor: &Visitor) -> Result<(), AccountError> {
-        self.throttle.check(visitor.address)?;
+        let attempt = self.throttle.begin(visitor.address)?;
         let stored = self.db.read(admin).await?.map(|admin| admin.password);
         if !self.verified(password, stored).await? {
-            self.throttle.failed(visitor.address);
             return Err(AccountError::WrongCredentials);
         }
+        attempt.succeeded();
         Ok(())
     }
 
@@ -296,7 +297,7 @@ impl Account {
                 delete_other_sessions(t, session)
             })
             .await?;
-        tracing::info!("the admin password was changed; other sessions have ended");
+        tracing::info!(event = "password", "the admin password was changed; other sessions have ended");
         Ok(())
     }
 

@@ -15,13 +15,16 @@ const ADDRESS_MAX: usize = 5;
 /// Failures of all addresses within [`WINDOW`]: many addresses are one guesser.
 const ALL_MAX: usize = 30;
 
+/// Failures of all addresses within [`BURST`], so that guessing never keeps the processors busy.
+const BURST_MAX: usize = 10;
+
+/// See [`BURST_MAX`].
+const BURST: Duration = Duration::from_secs(60);
+
 /// How long a failure counts.
 const WINDOW: Duration = Duration::from_secs(300);
 
-/// Addresses that are remembered.
-const KNOWN_MAX: usize = 4096;
-
-/// See the module.
+/// See the module. It remembers no more addresses than [`ALL_MAX`].
 #[derive(Debug, Default)]
 pub struct Throttle(Mutex<HashMap<IpAddr, Vec<Instant>>>);
 
@@ -38,36 +41,51 @@ fn key(address: IpAddr) -> IpAddr {
 }
 
 impl Throttle {
-    /// Whether an attempt may be made.
+    /// Leave to try. The attempt counts as failed from now on, so that a thousand at once are no way around the limit; who
+    /// succeeds takes it back.
     ///
     /// # Errors
     /// [`AccountError::TooMany`], with how long to wait.
-    pub fn check(&self, address: IpAddr) -> Result<(), AccountError> {
+    pub fn begin(&self, address: IpAddr) -> Result<Attempt<'_>, AccountError> {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         failures.retain(|_, times| {
             times.retain(|at| now - *at < WINDOW);
             !times.is_empty()
         });
-        let wait = |times: &mut dyn Iterator<Item = &Instant>, most: usize| {
-            let mut times: Vec<Instant> = times.copied().collect();
+        let wait = |times: &mut dyn Iterator<Item = &Instant>, most: usize, window: Duration| {
+            let mut times: Vec<Instant> = times.copied().filter(|at| now - *at < window).collect();
             times.sort_unstable();
             let oldest = times.len().checked_sub(most).map(|at| times[at])?;
-            Some(WINDOW - (now - oldest))
+            Some(window - (now - oldest))
         };
-        let own = failures.get(&key(address)).and_then(|times| wait(&mut times.iter(), ADDRESS_MAX));
-        let all = wait(&mut failures.values().flatten(), ALL_MAX);
-        match own.into_iter().chain(all).max() {
-            Some(after) => Err(AccountError::TooMany(after)),
-            None => Ok(()),
+        let own = failures.get(&key(address)).and_then(|times| wait(&mut times.iter(), ADDRESS_MAX, WINDOW));
+        let all = wait(&mut failures.values().flatten(), ALL_MAX, WINDOW);
+        let burst = wait(&mut failures.values().flatten(), BURST_MAX, BURST);
+        if let Some(after) = own.into_iter().chain(all).chain(burst).max() {
+            return Err(AccountError::TooMany(after));
         }
+        failures.entry(key(address)).or_default().push(now);
+        Ok(Attempt { throttle: self, address: key(address), at: now })
     }
+}
 
-    /// An attempt failed.
-    pub fn failed(&self, address: IpAddr) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() < KNOWN_MAX || failures.contains_key(&key(address)) {
-            failures.entry(key(address)).or_default().push(Instant::now());
+/// An attempt under way.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    throttle: &'a Throttle,
+    address: IpAddr,
+    at: Instant,
+}
+
+impl Attempt<'_> {
+    /// It was no guess: it counts no longer.
+    pub fn succeeded(self) {
+        let mut failures = self.throttle.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(times) = failures.get_mut(&self.address)
+            && let Some(place) = times.iter().position(|at| *at == self.at)
+        {
+            times.remove(place);
         }
     }
 }
@@ -81,22 +99,20 @@ mod tests {
         let throttle = Throttle::default();
         let (guesser, other): (IpAddr, IpAddr) = ("2001:db8::1".parse().expect("an address"), "10.0.0.1".parse().expect("an address"));
         for n in 0..ADDRESS_MAX {
-            assert!(throttle.check(guesser).is_ok(), "attempt {n}");
-            throttle.failed(guesser);
+            throttle.begin(guesser).expect("leave").succeeded();
+            assert!(throttle.begin(guesser).is_ok(), "attempt {n}");
         }
         let neighbour = "2001:db8::ffff".parse().expect("an address");
         for address in [guesser, neighbour] {
-            assert!(matches!(throttle.check(address), Err(AccountError::TooMany(after)) if after > Duration::from_secs(290)));
+            assert!(matches!(throttle.begin(address), Err(AccountError::TooMany(after)) if after > Duration::from_secs(290)));
         }
-        assert!(throttle.check(other).is_ok());
+        assert!(throttle.begin(other).is_ok());
     }
 
     #[test]
     fn many_addresses_are_one_guesser() {
         let throttle = Throttle::default();
-        for n in 0..ALL_MAX {
-            throttle.failed(IpAddr::from([10, 0, 0, n as u8]));
-        }
-        assert!(throttle.check(IpAddr::from([10, 9, 9, 9])).is_err());
+        let leave = (0..=u8::MAX).filter(|n| throttle.begin(IpAddr::from([10, 0, 0, *n])).is_ok()).count();
+        assert_eq!(leave, BURST_MAX);
     }
 }

@@ -9,7 +9,7 @@ use axum::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Origins, error::ApiError};
+use super::{App, Origins, error::ApiError, headers::RequestId};
 use crate::{
     model::browser_can_open,
     relay::{Client, KEY_MAX, LinkBase},
@@ -56,6 +56,7 @@ impl FromRequestParts<App> for Client {
             prefers_base64: agent.contains("aiohttp"),
             task: text("x-openwebui-task", TASK_MAX),
             idempotency_key,
+            request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         })
     }
 }
@@ -69,6 +70,12 @@ pub(super) fn is_secure(headers: &HeaderMap, peer: Option<Peer>, origins: &Origi
         |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(|v| v.split(',').next().unwrap_or_default().trim().to_owned());
     let standard = text("forwarded").and_then(|value| read_forwarded(&value).1);
     standard.or_else(|| text("x-forwarded-proto")).as_deref() == Some("https")
+}
+
+/// What links begin with for a client that calls us by `authority`, without a proxy between.
+pub(super) fn links_of(authority: &str, origins: &Origins, settings: &Settings) -> LinkBase {
+    let host = authority.parse().ok().map(|value| (header::HOST, value));
+    link_base(&host.into_iter().collect(), None, origins, settings)
 }
 
 fn link_base(headers: &HeaderMap, peer: Option<Peer>, origins: &Origins, settings: &Settings) -> LinkBase {

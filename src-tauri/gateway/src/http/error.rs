@@ -161,7 +161,7 @@ impl ApiError {
             // Not 401: the client's own key was right.
             Class::Auth | Class::Server | Class::Connection | Class::BadAnswer => StatusCode::BAD_GATEWAY,
         };
-        tracing::warn!(class = error.class.code(), upstream_status = error.status, upstream_code = error.code, message = %error, "the upstream failed");
+        tracing::warn!(event = "upstream_failed", class = error.class.code(), upstream_status = error.status, upstream_code = error.code, message = %error, "the upstream failed");
         let kind = if status.is_server_error() { "upstream_error" } else { "invalid_request_error" };
         let kind = if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_error" } else { kind };
         let may_retry = error.not_started && matches!(error.class, Class::RateLimited | Class::Connection);

@@ -13,6 +13,10 @@ use axum::{
 };
 use tracing::Instrument;
 
+/// The id of the request, for whoever handles it.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Random once for each run, then counting: it names a request, it guards nothing.
@@ -24,9 +28,10 @@ fn request_id() -> String {
 
 /// Gives the request an id, runs it in a span of its own, and puts the headers on the answer that no answer goes
 /// without.
-pub async fn on_every_answer(request: Request, next: Next) -> Response {
+pub async fn on_every_answer(mut request: Request, next: Next) -> Response {
     let id = request_id();
     let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", id, method = %request.method(), path);
     let mut response = next.run(request).instrument(span).await;
     let headers = response.headers_mut();

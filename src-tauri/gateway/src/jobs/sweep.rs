@@ -421,7 +421,13 @@ impl Sweep {
 
     async fn check_files(&self, job: &Job) -> Result<(), LibraryError> {
         let found = library::reconcile(&self.library, self.began.max(std::time::SystemTime::now() - Duration::from_secs(60))).await?;
-        tracing::info!(adopted = found.adopted, missing = found.missing, strange = found.strange, "disk and database were compared");
+        tracing::info!(
+            event = "compared",
+            adopted = found.adopted,
+            missing = found.missing,
+            strange = found.strange,
+            "disk and database were compared"
+        );
         job.total(found.adopted + found.missing + found.strange);
         (0..found.adopted).for_each(|_| job.step(0, true));
         (0..found.missing + found.strange).for_each(|_| job.step(0, false));

@@ -76,7 +76,7 @@ impl Library {
             }
         }
         if !gone.is_empty() {
-            tracing::info!(count = gone.len(), "images were deleted");
+            tracing::info!(event = "deleted", count = gone.len(), "images were deleted");
             self.remote.wake();
             self.events.tell(Event::Deleted(gone));
         }

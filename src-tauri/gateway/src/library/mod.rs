@@ -176,7 +176,7 @@ impl Library {
         }
         self.remote.wake();
         self.events.tell(Event::Saved(id));
-        tracing::info!(image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
+        tracing::info!(event = "saved", image = %id, source, bytes = crate::model::Measured::len(&blob), ms = started.elapsed().as_millis() as u64, "image saved");
         Ok(Saved { id, blob, size, complete: received.complete })
     }
 

@@ -219,7 +219,7 @@ impl Remote {
         condition.shown = BucketState { state: "ok", name, code: None, message: None, since: Some(now()), next_try_at: None };
         drop(condition);
         if was == "paused" {
-            tracing::info!("the bucket works again");
+            tracing::info!(event = "bucket_well", "the bucket works again");
         }
         self.tell();
         self.wake();
@@ -270,7 +270,7 @@ impl Remote {
         drop(condition);
         // One alert for one cause, however many images wait.
         if was != ("paused", Some(error.fault.code())) {
-            tracing::error!(code = error.fault.code(), error = error.words, "the bucket cannot be used; copies wait");
+            tracing::error!(event = "bucket_ill", code = error.fault.code(), error = error.words, "the bucket cannot be used; copies wait");
         }
         self.tell();
         true

@@ -305,7 +305,7 @@ impl Fetch<'_> {
         if let Ok(Some(media_type)) = library.db.read(move |c| crate::store::pending_thumbnail(c, sha256)).await {
             library.thumbnails.ask(sha256, media_type);
         }
-        tracing::info!(image = %id, "an image came back from the bucket");
+        tracing::info!(event = "restored", image = %id, "an image came back from the bucket");
         library.events.tell(Event::Saved(id));
         Ok(true)
     }

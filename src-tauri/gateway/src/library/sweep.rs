@@ -90,7 +90,7 @@ impl Library {
             }
         }
         if !ids.is_empty() {
-            tracing::info!(count = ids.len(), objects_too, "old images were forgotten");
+            tracing::info!(event = "forgotten", count = ids.len(), objects_too, "old images were forgotten");
             self.remote.wake();
             self.events.tell(Event::Deleted(ids.clone()));
         }

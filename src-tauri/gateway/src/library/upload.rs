@@ -134,7 +134,7 @@ impl Library {
         self.remote.worked();
         self.events.tell(Event::Copied(due.id));
         if noted {
-            tracing::info!(image = %due.id, bytes = due.blob.bytes, "copied to the bucket");
+            tracing::info!(event = "uploaded", image = %due.id, bytes = due.blob.bytes, "copied to the bucket");
             return Ok(Attempt::Stored);
         }
         self.remote.wake();
@@ -145,7 +145,7 @@ impl Library {
         let pauses = self.remote.failed(error);
         let counts = !pauses && !error.fault.concerns_all();
         if counts {
-            tracing::warn!(image = %due.id, code = error.fault.code(), error = error.words, attempts = due.attempts + 1, "an image could not be copied to the bucket");
+            tracing::warn!(event = "upload_failed", image = %due.id, code = error.fault.code(), error = error.words, attempts = due.attempts + 1, "an image could not be copied to the bucket");
         }
         let due_at = if counts { retry_at(due.attempts) } else { now() };
         let (seq, code, words) = (due.seq, error.fault.code(), error.words.clone());

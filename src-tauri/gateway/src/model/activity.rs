@@ -28,6 +28,8 @@ impl Kind {
 /// One request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActivityRecord {
+    /// The id of the request, which lines of the log carry too.
+    pub request: Option<String>,
     /// When it came, milliseconds since 1970-01-01 UTC.
     pub at: i64,
     /// `chat`, `generations` or `edits`.

@@ -32,6 +32,8 @@ pub enum Event {
     Activity(Box<ActivityRecord>),
     /// Lines were logged: the numbers of the first and the last.
     Logged(i64, i64),
+    /// The log was cleared.
+    LogCleared,
     /// Settings were changed.
     Settings,
     /// Upstreams were changed, or one of them answered otherwise than before.

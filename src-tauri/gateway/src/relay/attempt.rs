@@ -62,7 +62,7 @@ impl Relay {
             let Some(pause) = pause_before_retry(&error, retries) else { return Err(error.into()) };
             retries += 1;
             note.count("retries");
-            tracing::info!(upstream = upstream.name(), %error, ms = pause.as_millis() as u64, "tried again after a pause");
+            tracing::info!(event = "retried", upstream = upstream.name(), %error, ms = pause.as_millis() as u64, "tried again after a pause");
             tokio::time::sleep(pause).await;
         }
     }

@@ -63,14 +63,20 @@ impl Relay {
     ///
     /// # Errors
     /// [`RelayError`] if the request is broken.
-    pub(super) async fn background(&self, task: Task, scanned: Scanned, began: Instant) -> Result<Reply, RelayError> {
+    pub(super) async fn background(
+        &self,
+        task: Task,
+        scanned: Scanned,
+        request: Option<&str>,
+        began: Instant,
+    ) -> Result<Reply, RelayError> {
         let settings = self.settings.snapshot();
         let document = &scanned.document;
         let root = document.root();
         let stream = root.get("stream").is_some_and(|n| matches!(n.kind, Json::Bool(true)));
         let model = document.string_at(root, "model").map(|m| m.into_owned()).filter(|m| !m.is_empty());
         super::conversation::check_model(model.as_deref())?;
-        let mut note = Note::new("chat", Kind::Task, stream, began);
+        let mut note = Note::new("chat", Kind::Task, stream, began).named(request);
         note.asked(model.as_deref(), "");
         note.add("task", task.word().into());
         let by_model = match &settings.task_model {
@@ -90,8 +96,8 @@ impl Relay {
     ///
     /// # Errors
     /// [`RelayError`]
-    pub(super) fn at_once(&self, question: &Question, settings: &Settings, text: &str) -> Result<Reply, RelayError> {
-        let mut note = question.note();
+    pub(super) fn at_once(&self, question: &Question, settings: &Settings, request: Option<&str>, text: &str) -> Result<Reply, RelayError> {
+        let mut note = question.note(request);
         note.add("answered", "here".into());
         let body = completion(&question.model_name(settings), text);
         note.finish(&self.activity, None, std::collections::BTreeSet::new(), Ok(()));

@@ -42,14 +42,14 @@ impl Relay {
         if let Some(task) = super::background::recognise(&scanned.document, client.task.as_deref()) {
             // Nobody reads the words: it is the client that asked.
             self.may_begin("")?;
-            return self.background(task, scanned, began).await;
+            return self.background(task, scanned, client.request.as_deref(), began).await;
         }
         let settings = self.settings.snapshot();
         let upstream = self.upstream();
         let question = Question::read(scanned, &settings, &*upstream, began)?;
         self.may_begin(&question.read.prompt)?;
         if let Some(text) = question.notice(&settings, &*upstream) {
-            return self.at_once(&question, &settings, &text);
+            return self.at_once(&question, &settings, client.request.as_deref(), &text);
         }
         let claim = question.claim(&client, &*upstream);
         let relay = self.clone();
@@ -64,7 +64,7 @@ impl Relay {
         out: Output,
         permit: OwnedSemaphorePermit,
     ) -> Result<(), RelayError> {
-        let mut note = question.note();
+        let mut note = question.note(client.request.as_deref());
         let upstream = self.upstream();
         let _listed = self.now_running.add("chat", &question.read.prompt, question.model.as_deref());
         let pictures = self.pictures(&question, &settings, &mut note).await?;
@@ -82,7 +82,7 @@ impl Relay {
         let outcome = result.as_ref().map(|_| ()).and_then(|()| streamed.as_ref().map_or(Ok(()), Err));
         note.finish(&self.activity, Some(&out), keeper.ids(), outcome);
         let ms = question.began.elapsed().as_millis() as u64;
-        tracing::info!(images = keeper.received(), ms, client_gone = out.is_alone(), "chat answered");
+        tracing::info!(event = "answered", images = keeper.received(), ms, client_gone = out.is_alone(), "chat answered");
         drop(permit);
         match result {
             Err(error) if out.is_decided() => {

@@ -169,9 +169,9 @@ impl Question {
     }
 
     /// The beginning of its record.
-    pub fn note(&self) -> Note {
+    pub fn note(&self, request: Option<&str>) -> Note {
         let kind = if self.intent == Intent::Chat { Kind::Chat } else { Kind::Drawing };
-        let mut note = Note::new("chat", kind, self.stream, self.began);
+        let mut note = Note::new("chat", kind, self.stream, self.began).named(request);
         note.asked(self.model.as_deref(), &self.read.prompt);
         note
     }

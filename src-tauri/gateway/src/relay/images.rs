@@ -154,7 +154,7 @@ impl Relay {
         let endpoint = order.endpoint();
         let job = move |out: Output, permit: OwnedSemaphorePermit| async move {
             let settings = relay.settings.snapshot();
-            let mut note = Note::new(endpoint, Kind::Drawing, asked.stream, began);
+            let mut note = Note::new(endpoint, Kind::Drawing, asked.stream, began).named(client.request.as_deref());
             note.asked(asked.model.as_deref(), &asked.prompt);
             let _listed = relay.now_running.add(endpoint, &asked.prompt, asked.model.as_deref());
             let mode = match (asked.stream, settings.json_keep_alive) {
@@ -179,7 +179,7 @@ impl Relay {
             let outcome = result.as_ref().map(|_| ()).and_then(|()| streamed.as_ref().map_or(Ok(()), Err));
             let mut images = std::mem::take(&mut drawing.images);
             images.append(&mut drawing.keeper.ids());
-            tracing::info!(images = images.len(), ms = began.elapsed().as_millis() as u64, "pictures answered");
+            tracing::info!(event = "answered", images = images.len(), ms = began.elapsed().as_millis() as u64, "pictures answered");
             note.finish(&relay.activity, Some(&out), images, outcome);
             drop(permit);
             match result {

@@ -86,6 +86,8 @@ pub struct Client {
     pub task: Option<String>,
     /// Its own word for the request: `Idempotency-Key`.
     pub idempotency_key: Option<String>,
+    /// The id of the request, for its record.
+    pub request: Option<String>,
 }
 
 /// A handle; clones share everything.
@@ -258,7 +260,7 @@ impl Relay {
         let reading = match self.once.turn(endpoint, claim.as_ref())? {
             Turn::Joined(reading) => {
                 self.joined.fetch_add(1, Ordering::Relaxed);
-                tracing::info!(endpoint, "the same was asked for before; this one joins it");
+                tracing::info!(event = "joined", endpoint, "the same was asked for before; this one joins it");
                 reading
             }
             Turn::New(out, reading) => {

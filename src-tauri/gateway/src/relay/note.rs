@@ -29,6 +29,12 @@ impl Note {
         Self { record: ActivityRecord { at, endpoint, kind, streamed, ..ActivityRecord::default() }, notes: Map::new(), began }
     }
 
+    /// Its id, which lines of the log carry too.
+    pub fn named(mut self, request: Option<&str>) -> Self {
+        self.record.request = request.map(str::to_owned);
+        self
+    }
+
     /// What was asked: the client's model name and the user's words.
     pub fn asked(&mut self, model: Option<&str>, prompt: &str) {
         self.record.model = model.map(str::to_owned);

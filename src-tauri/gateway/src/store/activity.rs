@@ -1,6 +1,6 @@
 //! The table of requests that were handled, the latest ones.
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params, types::Value};
 
 use crate::model::ActivityRecord;
 
@@ -8,8 +8,9 @@ use crate::model::ActivityRecord;
 pub fn add(transaction: &Transaction<'_>, record: &ActivityRecord) -> rusqlite::Result<()> {
     let images: Vec<String> = record.images.iter().map(|id| format!("\"{id}\"")).collect();
     let mut statement = transaction.prepare_cached(
-        "insert into activity (at, endpoint, kind, streamed, model, upstream, prompt, outcome, message, images, calls, first_byte_ms, duration_ms, notes)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        "insert into activity (at, endpoint, kind, streamed, model, upstream, prompt, outcome, message, images, calls, first_byte_ms, duration_ms, notes,
+                              request)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     statement.execute(params![
         record.at,
@@ -26,6 +27,7 @@ pub fn add(transaction: &Transaction<'_>, record: &ActivityRecord) -> rusqlite::
         record.first_byte_ms,
         record.duration_ms,
         record.notes,
+        record.request,
     ])?;
     Ok(())
 }
@@ -70,6 +72,35 @@ pub struct StoredActivity {
     pub duration_ms: i64,
     /// A JSON object.
     pub notes: String,
+    /// The id of the request.
+    pub request: Option<String>,
+}
+
+/// How much is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Failures alone.
+    Failures,
+    /// And what went well, but for background tasks of clients.
+    #[default]
+    Requests,
+    /// All.
+    Everything,
+}
+
+/// Which records are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ActivityFilter {
+    /// How much.
+    pub wanted: Wanted,
+    /// A piece of prompt, model, upstream, outcome or message.
+    pub text: Option<String>,
+    /// Only of this request.
+    pub request: Option<String>,
+    /// Only records before this number.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredActivity> {
@@ -89,14 +120,44 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredActivity> {
         first_byte_ms: row.get(12)?,
         duration_ms: row.get(13)?,
         notes: row.get(14)?,
+        request: row.get(15)?,
     })
 }
 
-/// Records before `before`, the latest first; only failures if `failed`.
-pub fn list(connection: &Connection, before: Option<i64>, failed: bool, limit: u32) -> rusqlite::Result<Vec<StoredActivity>> {
-    let sql = "select seq, at, endpoint, kind, streamed, model, upstream, prompt, outcome, message, images, calls, first_byte_ms, duration_ms, notes
-               from activity where seq < ?1 and (?2 = 0 or outcome <> 'ok') order by seq desc limit ?3";
-    connection.prepare_cached(sql)?.query_map(params![before.unwrap_or(i64::MAX), failed, limit], stored)?.collect()
+/// Records, the latest first.
+pub fn list(connection: &Connection, filter: &ActivityFilter) -> rusqlite::Result<Vec<StoredActivity>> {
+    let mut sql = String::from(
+        "select seq, at, endpoint, kind, streamed, model, upstream, prompt, outcome, message, images, calls, first_byte_ms, duration_ms, notes,
+                request
+         from activity where cleared = 0 and seq < ?",
+    );
+    let mut values: Vec<Value> = vec![filter.before.unwrap_or(i64::MAX).into()];
+    sql.push_str(match filter.wanted {
+        Wanted::Failures => " and outcome <> 'ok'",
+        Wanted::Requests => " and (kind <> 'task' or outcome <> 'ok')",
+        Wanted::Everything => "",
+    });
+    if let Some(request) = &filter.request {
+        sql.push_str(" and request = ?");
+        values.push(request.clone().into());
+    }
+    if let Some(text) = &filter.text {
+        let told = "coalesce(prompt, '') || char(10) || coalesce(model, '') || char(10) || coalesce(upstream, '') || char(10)
+                    || outcome || char(10) || coalesce(message, '') || char(10) || coalesce(request, '')";
+        sql.push_str(&format!(" and instr(lower({told}), lower(?)) > 0"));
+        values.push(text.clone().into());
+    }
+    sql.push_str(" order by seq desc limit ?");
+    values.push(i64::from(filter.limit).into());
+    connection.prepare_cached(&sql)?.query_map(rusqlite::params_from_iter(values), stored)?.collect()
+}
+
+/// Forgets what was asked and answered. Times, kinds and outcomes stay: the plots are made of them.
+pub fn clear(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
+    transaction.execute(
+        "update activity set cleared = 1, prompt = null, model = null, message = null, images = '[]', notes = '{}', request = null where cleared = 0",
+        [],
+    )
 }
 
 /// Drawings of a day.

@@ -26,8 +26,10 @@ pub struct LogLine {
 pub struct LogFilter {
     /// Only these levels; all if empty.
     pub levels: Vec<&'static str>,
-    /// A piece of message or fields.
+    /// A piece of message, fields or request.
     pub text: Option<String>,
+    /// Lines that tell of one of these events fit the text, whatever they say.
+    pub events: Vec<String>,
     /// Only lines of this request.
     pub request: Option<String>,
     /// Only lines before this number.
@@ -85,8 +87,13 @@ pub fn list(connection: &Connection, filter: &LogFilter) -> rusqlite::Result<Vec
     }
     if let Some(text) = &filter.text {
         // instr and not like: what a person types holds no wild cards. Latin letters of either case are the same.
-        sql.push_str(" and (instr(lower(message), lower(?)) > 0 or instr(lower(fields), lower(?)) > 0)");
-        values.extend([Value::from(text.clone()), Value::from(text.clone())]);
+        sql.push_str(" and (instr(lower(message || char(10) || fields || char(10) || coalesce(request, '')), lower(?)) > 0");
+        values.push(text.clone().into());
+        if !filter.events.is_empty() {
+            sql.push_str(&format!(" or fields ->> 'event' in ({})", vec!["?"; filter.events.len()].join(",")));
+            values.extend(filter.events.iter().map(|event| Value::from(event.clone())));
+        }
+        sql.push(')');
     }
     sql.push_str(" order by seq desc limit ?");
     values.push(i64::from(filter.limit).into());

@@ -1,6 +1,6 @@
 //! Local truth: SQLite for what is known, plain files for bytes. Knows nothing of networks, buckets or HTTP.
 
-mod activity;
+pub mod activity;
 mod admin;
 mod blobs;
 pub mod copies;
@@ -24,10 +24,7 @@ pub mod sweep;
 pub mod upstreams;
 mod vault;
 
-pub use activity::{
-    Day, StoredActivity, add as add_activity, days, drawn_today, first as first_activity, list as list_activity, outcomes,
-    trim as trim_activity,
-};
+pub use activity::{Day, add as add_activity, days, drawn_today, first as first_activity, outcomes, trim as trim_activity};
 pub use admin::{
     Admin, NewSession, SessionRow, admin, delete_admin, delete_other_sessions, delete_session, insert_admin, insert_session, list_sessions,
     session_by_token, set_admin_password, touch_session,

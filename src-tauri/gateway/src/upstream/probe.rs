@@ -30,37 +30,86 @@ pub async fn is_picgate(address: std::net::SocketAddr) -> bool {
     ["status", "version", "uptime_seconds"].iter().all(|key| body.get(key).is_some())
 }
 
-/// Steps in order, each with the code of what is wrong, if something is. `image`: the id of a picture to open. `base_url`
-/// ends in `/v1` and is one of ours; whoever calls sees to that.
-pub async fn probe(base_url: &str, key: &str, image: Option<&str>) -> Vec<(&'static str, Option<&'static str>)> {
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let Ok(client) = client else { return vec![("reach", Some("unreachable"))] };
-    let answer = match client.get(format!("{base_url}/models")).bearer_auth(key).send().await {
-        Ok(answer) => answer,
-        Err(error) => {
-            // A name that only containers know cannot be tried from here.
-            let name = url::Url::parse(base_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-            let unknown = error.is_connect()
-                && name.parse::<std::net::IpAddr>().is_err()
-                && tokio::net::lookup_host((name.as_str(), 80)).await.is_err();
-            return vec![("reach", Some(if unknown { "unknown_name" } else { "unreachable" }))];
+/// An address to try.
+pub struct Probe<'a> {
+    /// Ends in `/v1` and is one of ours; whoever makes this sees to that.
+    pub base_url: &'a str,
+    /// The key that clients use.
+    pub key: &'a str,
+    /// A name that this computer may not know, and where it leads.
+    pub dial: Option<(&'a str, std::net::SocketAddr)>,
+    /// A picture to open, if there is one.
+    pub link: Option<ProbeLink>,
+}
+
+/// A picture to open.
+pub struct ProbeLink {
+    /// As a client gets it.
+    pub url: String,
+    /// What its `ETag` must hold, if the address is ours.
+    pub digest: Option<String>,
+}
+
+/// The code of what is wrong, if something is.
+type Found = Option<&'static str>;
+
+impl Probe<'_> {
+    /// Steps in order, up to the first that fails.
+    pub async fn run(self) -> Vec<(&'static str, Found)> {
+        let mut builder = reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        if let Some((name, address)) = self.dial {
+            builder = builder.resolve(name, address);
         }
-    };
-    let mut steps = vec![("reach", None)];
+        let Ok(client) = builder.build() else { return vec![("reach", Some("unreachable"))] };
+        let answer = match client.get(format!("{}/models", self.base_url)).bearer_auth(self.key).send().await {
+            Ok(answer) => answer,
+            Err(error) => return vec![("reach", Some(self.why(&error).await))],
+        };
+        let mut steps = vec![("reach", None), ("key", read_models(answer).await)];
+        if steps[1].1.is_none() {
+            steps.push(("link", self.open(&client).await));
+        }
+        steps
+    }
+
+    async fn why(&self, error: &reqwest::Error) -> &'static str {
+        if error.is_timeout() {
+            // Refused is told at once: silence is a firewall, or an address that leads nowhere.
+            return "no_answer";
+        }
+        let name = url::Url::parse(self.base_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
+        let unknown =
+            self.dial.is_none() && error.is_connect() && !is_address && tokio::net::lookup_host((name.as_str(), 80)).await.is_err();
+        if unknown { "unknown_name" } else { "unreachable" }
+    }
+
+    /// Opens the picture, as the person's browser would.
+    async fn open(&self, client: &reqwest::Client) -> Found {
+        let Some(link) = &self.link else { return Some("no_image") };
+        let Ok(answer) = client.get(&link.url).send().await else { return Some("no_link") };
+        if !answer.status().is_success() {
+            return Some("no_link");
+        }
+        let header =
+            |name: reqwest::header::HeaderName| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_picture = header(reqwest::header::CONTENT_TYPE).starts_with("image/");
+        let is_ours = link.digest.as_ref().is_none_or(|digest| header(reqwest::header::ETAG).contains(digest.as_str()));
+        if is_picture && is_ours { None } else { Some("wrong_picture") }
+    }
+}
+
+async fn read_models(mut answer: reqwest::Response) -> Found {
     if answer.status().as_u16() == 401 {
-        steps.push(("key", Some("wrong_key")));
-        return steps;
+        return Some("wrong_key");
     }
-    let body = answer.bytes().await.unwrap_or_default();
-    if !body[..body.len().min(LOOKED_AT)].windows(7).any(|part| part == b"picgate") {
-        steps.push(("key", Some("not_picgate")));
-        return steps;
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = answer.chunk().await
+        && body.len() < LOOKED_AT
+    {
+        body.extend_from_slice(&part);
     }
-    steps.push(("key", None));
-    if let Some(image) = image {
-        let link = format!("{}/images/{image}", base_url.trim_end_matches("/v1"));
-        let opened = client.head(link).send().await.is_ok_and(|answer| answer.status().is_success());
-        steps.push(("link", if opened { None } else { Some("no_link") }));
-    }
-    steps
+    let models: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let is_ours = models["data"].as_array().is_some_and(|models| models.iter().any(|model| model["owned_by"] == "picgate"));
+    if is_ours { None } else { Some("not_picgate") }
 }

@@ -16,6 +16,7 @@ const NAMES: Record<keyof LiveEvents, true> = {
   image: true,
   images_deleted: true,
   log: true,
+  log_cleared: true,
   activity: true,
   upstreams: true,
   settings: true,

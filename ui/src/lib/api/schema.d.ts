@@ -105,8 +105,15 @@ export interface paths {
     get: {
       parameters: {
         query?: {
-          /** @description `failed`: only failures. */
-          outcome?: components['schemas']['ActivityFilter'];
+          /**
+           * @description As lines of the log would have it: `error` and `warn` for failures alone, `info` (default) without background tasks
+           *     that went well, `debug` for all.
+           */
+          level?: components['schemas']['Level'];
+          /** @description A piece of prompt, model, upstream, outcome, message or of the request's id. */
+          q?: string;
+          /** @description Only of this request. */
+          request?: string;
           /** @description Only records before this one. */
           before?: number;
           /** @description 1 to 500. */
@@ -332,7 +339,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Tries one of our own addresses as a client would: models with the key, then a picture by its link. */
+    /**
+     * Tries one of our own addresses as a client would: models with the key, then the latest picture by the link that a client
+     *     there would get.
+     */
     post: {
       parameters: {
         query?: never;
@@ -792,76 +802,6 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/import': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** What the Python program left here. */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['ImportState'];
-          };
-        };
-        /** @description A failure. */
-        default: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['ErrorBody'];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    /** It is not to be offered again; nothing else is changed. */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        204: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /** @description A failure. */
-        default: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            'application/json': components['schemas']['ErrorBody'];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
   '/jobs': {
     parameters: {
       query?: never;
@@ -1077,8 +1017,10 @@ export interface paths {
         query?: {
           /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
           level?: components['schemas']['Level'];
-          /** @description A piece of the message or of a field. */
+          /** @description A piece of the message, of a field or of the request's id. */
           q?: string;
+          /** @description Events, with commas between them, whose lines fit `q` too: the UI tells them in words of its own. */
+          events?: string;
           /** @description Only of this request. */
           request?: string;
           /** @description Only lines before this one. */
@@ -1113,7 +1055,7 @@ export interface paths {
     };
     put?: never;
     post?: never;
-    /** Forgets all lines. */
+    /** Forgets all lines, and what was asked and answered. The figures of requests stay, and so do their pictures. */
     delete: {
       parameters: {
         query?: never;
@@ -1152,20 +1094,20 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** All lines as text. */
+    /** What the page shows, as text, the oldest first. */
     get: {
       parameters: {
         query?: {
           /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
           level?: components['schemas']['Level'];
-          /** @description A piece of the message or of a field. */
+          /** @description A piece of what is told. */
           q?: string;
+          /** @description Events whose lines fit `q` too, with commas between them. */
+          events?: string;
           /** @description Only of this request. */
           request?: string;
-          /** @description Only lines before this one. */
-          before?: number;
-          /** @description 1 to 500. */
-          limit?: number;
+          /** @description With what was asked: prompts stand in the file then. */
+          records?: boolean;
         };
         header?: never;
         path?: never;
@@ -1809,7 +1751,7 @@ export interface paths {
       };
       requestBody: {
         content: {
-          'application/json': components['schemas']['OnOff'];
+          'application/json': components['schemas']['Switch'];
         };
       };
       responses: {
@@ -1945,7 +1887,7 @@ export interface paths {
       };
       requestBody: {
         content: {
-          'application/json': components['schemas']['OnOff'];
+          'application/json': components['schemas']['Switch'];
         };
       };
       responses: {
@@ -2409,23 +2351,23 @@ export interface components {
       kind: components['schemas']['ActivityKind'];
       message: string | null;
       model: string | null;
-      /** @description What else was done. */
+      /** @description What else was done, by name. */
       notes: {
         [key: string]: unknown;
       };
       /** @description `ok`, or the code of the error. */
       outcome: string;
       prompt: string | null;
+      /** @description The id of the request, which lines of the log carry too. */
+      request: string | null;
       /**
        * Format: int64
-       * @description `null` in the event stream: it has no number yet.
+       * @description `null` while it is not stored yet.
        */
       seq: number | null;
       streamed: boolean;
       upstream: string | null;
     };
-    /** @enum {string} */
-    ActivityFilter: 'failed';
     /** @enum {string} */
     ActivityKind: 'task' | 'chat' | 'drawing';
     /** @description Newest first. */
@@ -2580,7 +2522,18 @@ export interface components {
       base_url: string;
     };
     /** @enum {string} */
-    CheckCode: 'unreachable' | 'unknown_name' | 'not_picgate' | 'wrong_key' | 'no_link';
+    CheckCode:
+      | 'unreachable'
+      | 'no_answer'
+      | 'only_here'
+      | 'not_on_bridge'
+      | 'no_bridge'
+      | 'unknown_name'
+      | 'not_picgate'
+      | 'wrong_key'
+      | 'no_image'
+      | 'no_link'
+      | 'wrong_picture';
     /** @description One step of a check. */
     CheckStep: {
       code: null | components['schemas']['CheckCode'];
@@ -2591,6 +2544,8 @@ export interface components {
     CheckStepName: 'reach' | 'key' | 'link';
     /** @description What came of it. */
     Checked: {
+      /** @description The link that a client there would get, and that was opened. */
+      link: string | null;
       ok: boolean;
       steps: components['schemas']['CheckStep'][];
     };
@@ -2598,8 +2553,13 @@ export interface components {
     CloudState: 'none' | 'pending' | 'failed' | 'stored';
     /** @description Where clients reach us. */
     Connect: {
+      /** @description The first address that we listen on. */
       address: string;
+      /** @description The address of Docker's bridge, if this computer has one. */
+      bridge: string | null;
       listens: components['schemas']['Listens'];
+      /** @description The flag or variable that fixes the address. */
+      locked_by: string | null;
       model: string;
       places: components['schemas']['Place'][];
       /** Format: int32 */
@@ -2811,89 +2771,6 @@ export interface components {
     ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
     /** @enum {string} */
     ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
-    /** @description Data of the Python program. */
-    ImportFound: {
-      /**
-       * Format: int64
-       * @description Of those images that are on disk there.
-       */
-      bytes: number;
-      /** @description Where it lies. */
-      folder: string;
-      has_account: boolean;
-      has_settings: boolean;
-      /** Format: int64 */
-      images: number;
-    };
-    /** @description Something that was not taken over as it was, and why. */
-    ImportNote: {
-      code: components['schemas']['ImportProblem'];
-      /** @description The old name of a setting, or an image's id. */
-      what: string;
-      /** @description The same in words, with what the code leaves out. */
-      why: string;
-    };
-    /** @enum {string} */
-    ImportProblem:
-      | 'already_set'
-      | 'invalid'
-      | 'never'
-      | 'no_key'
-      | 'key_in_use'
-      | 'bad_key'
-      | 'bad_address'
-      | 'second_admin'
-      | 'bad_account'
-      | 'account_stays'
-      | 'no_image_id'
-      | 'no_file'
-      | 'not_an_image'
-      | 'too_large'
-      | 'unreadable'
-      | 'no_bucket'
-      | 'bucket_away'
-      | 'not_in_bucket';
-    /** @description How taking over ended. */
-    ImportReport: {
-      /**
-       * Format: int64
-       * @description Milliseconds since 1970.
-       */
-      at: number;
-      /** Format: int64 */
-      bytes: number;
-      /** @description Whether it got to its end. */
-      complete: boolean;
-      /**
-       * Format: int64
-       * @description Of these images, those that were something else than noted.
-       */
-      corrected: number;
-      /** Format: int64 */
-      failed: number;
-      /** Format: int64 */
-      images: number;
-      /**
-       * Format: int64
-       * @description Of these images, those that are in the bucket alone.
-       */
-      in_bucket: number;
-      /**
-       * Format: int64
-       * @description Images that were here already, or were deleted here since.
-       */
-      known: number;
-      notes: components['schemas']['ImportNote'][];
-      /** @description Old names of the settings that were taken over. */
-      settings: string[];
-    };
-    /** @description What there is to be taken over. */
-    ImportState: {
-      found: null | components['schemas']['ImportFound'];
-      last: null | components['schemas']['ImportReport'];
-      /** @description Whether it is to be offered: nobody has taken it over, or said no. */
-      offered: boolean;
-    };
     /** @description Long work. */
     Job: {
       /** @description Whether nobody asked for it. */
@@ -2924,8 +2801,7 @@ export interface components {
       | 'upload_pending'
       | 'retry_failed'
       | 'check_files'
-      | 'make_thumbnails'
-      | 'import';
+      | 'make_thumbnails';
     /** @enum {string} */
     JobState: 'running' | 'done' | 'failed' | 'cancelled';
     /** @description The newest first. */
@@ -2972,12 +2848,13 @@ export interface components {
       /** @description Docker's bridges on this computer. */
       bridges: components['schemas']['Bridge'][];
       /** @description What can be chosen here: Docker's bridges are there on Linux alone. */
-      choices: components['schemas']['ReachName'][];
+      choices: string[];
       /** @description The flag or variable that fixes it. */
       locked_by: string | null;
       /** @description What could not be opened, in words. */
       problem: string | null;
-      reach: null | components['schemas']['ReachName'];
+      /** @description `this_computer`, `docker` or `everyone`; `null` while an address is fixed from outside. */
+      reach: string | null;
     };
     /** @enum {string} */
     Listens: 'loopback' | 'all' | 'address';
@@ -3016,13 +2893,10 @@ export interface components {
     };
     /** @enum {string} */
     NotDeleted: 'not_found' | 'last_copy' | 'no_copy';
-    /** @description On or off. */
-    OnOff: {
-      on: boolean;
-    };
     /** @description Which page to open in its window. */
     OpenPage: {
-      page: components['schemas']['PageName'];
+      /** @description `dashboard`, `settings`, `cache`, `gallery`, `logs` or `about`. */
+      page: string;
       /** @description What follows the page's address: `/ID`, `?q=…`. */
       rest?: string | null;
     };
@@ -3034,8 +2908,6 @@ export interface components {
     Order: {
       ids: number[];
     };
-    /** @enum {string} */
-    PageName: 'dashboard' | 'settings' | 'cache' | 'gallery' | 'logs' | 'about';
     /** @description An image that an image was made from. */
     Parent:
       | components['schemas']['Image']
@@ -3047,7 +2919,10 @@ export interface components {
         };
     /** @description Whether new requests are refused. */
     Pause: {
-      /** @description They are. */
+      paused: boolean;
+    };
+    /** @description Whether new requests are refused from now on. */
+    Paused: {
       paused: boolean;
     };
     /** @description An address by which a client may reach us. */
@@ -3058,15 +2933,13 @@ export interface components {
       works: boolean;
     };
     /** @enum {string} */
-    PlaceName: 'host' | 'lan' | 'docker_desktop' | 'docker_linux';
+    PlaceName: 'host' | 'lan' | 'docker_desktop' | 'docker_linux' | 'network';
     /** @description What is wrong. */
     Problem: {
       code: string;
       /** @description In the language that the browser prefers. */
       message: string;
     };
-    /** @enum {string} */
-    ReachName: 'this_computer' | 'docker' | 'everyone';
     /** @enum {string} */
     Remedy: 'listen_all' | 'listen_bridge';
     /** @description A request that is being answered. */
@@ -3096,7 +2969,7 @@ export interface components {
     };
     /** @description How things stand with the visitor. */
     SessionState: {
-      /** @description A desktop app is around the gateway, and the visitor on the same computer. */
+      /** @description A desktop app is around the gateway. */
       has_shell: boolean;
       language: components['schemas']['Language'];
       /** @description Setting up takes the ticket from the log. */
@@ -3114,7 +2987,8 @@ export interface components {
     /** @description Another reach. What opens the gateway further takes the password. */
     SetListen: {
       password?: string | null;
-      reach: components['schemas']['ReachName'];
+      /** @description `this_computer`, `docker` or `everyone`. */
+      reach: string;
     };
     /** @description A first account. */
     SetUp: {
@@ -3251,6 +3125,10 @@ export interface components {
       over_bytes: number;
       paused: null | components['schemas']['SweepPause'];
     };
+    /** @description On or off. */
+    Switch: {
+      on: boolean;
+    };
     /** @description What to try: a stored upstream, with changes that are not stored yet. */
     TestUpstream: {
       /** @default null */
@@ -3336,6 +3214,12 @@ export interface components {
           event: 'log';
         }
       | {
+          /** @description The log was cleared. */
+          data: components['schemas']['Changed'];
+          /** @enum {string} */
+          event: 'log_cleared';
+        }
+      | {
           /** @description A request was answered. */
           data: components['schemas']['Activity'];
           /** @enum {string} */
@@ -3348,14 +3232,14 @@ export interface components {
           event: 'upstreams';
         }
       | {
-          /** @description A setting has changed, or where the gateway listens. */
+          /** @description A setting has changed. */
           data: components['schemas']['Changed'];
           /** @enum {string} */
           event: 'settings';
         }
       | {
-          /** @description New requests are refused from now on, or taken again. */
-          data: components['schemas']['Pause'];
+          /** @description Drawing was paused, or goes on. */
+          data: components['schemas']['Paused'];
           /** @enum {string} */
           event: 'paused';
         };

@@ -107,6 +107,8 @@ pub enum Told {
     ImagesDeleted(Ids),
     /// A line of the log.
     Log(Line),
+    /// The log was cleared.
+    LogCleared(Changed),
     /// A request was answered.
     Activity(Activity),
     /// All upstreams, one of which has changed.
@@ -211,6 +213,7 @@ impl Watching {
             Event::Paused(paused) => self.tell(Told::Paused(Pause { paused })),
             Event::Disk(_) => self.stale = true,
             Event::Listening => self.tell(Told::Settings(Changed {})),
+            Event::LogCleared => self.tell(Told::LogCleared(Changed {})),
             Event::Thumbnail(sha256) if self.moved.len() < MOVED_MAX => {
                 let ids = app.library.db().read(move |c| sweep::images_of(c, sha256)).await.unwrap_or_default();
                 self.stale = true;

@@ -2,25 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     error::{AdminError, Query},
-    words::{ActivityFilter, ActivityKind, Endpoint, Level},
+    words::{ActivityKind, Endpoint, Level},
 };
 use crate::{
     http::App,
-    model::ActivityRecord,
+    model::{ActivityRecord, Event},
     store::{
-        StoredActivity, list_activity,
+        activity::{self, ActivityFilter, StoredActivity, Wanted},
         log_lines::{self, LogFilter, LogLine},
     },
 };
@@ -31,11 +26,14 @@ const PAGE: u32 = 100;
 /// Most lines of one page.
 const PAGE_MAX: u32 = 500;
 
-/// Most lines of an export.
-const EXPORT_MAX: u32 = 20_000;
-
 /// Longest search, in bytes.
 const SEARCH_MAX: usize = 200;
+
+/// Most words of events in a search.
+const EVENTS_MAX: usize = 40;
+
+/// What a line weighs, the heaviest first.
+const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// A line of the log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,21 +68,23 @@ pub struct LinePage {
 #[serde(default)]
 pub struct WantedLines {
     /// The least level: `error`, `warn`, `info` (default) or `debug`.
-    level: Option<Level>,
-    /// A piece of the message or of a field.
-    q: Option<String>,
+    pub(super) level: Option<Level>,
+    /// A piece of the message, of a field or of the request's id.
+    pub(super) q: Option<String>,
+    /// Events, with commas between them, whose lines fit `q` too: the UI tells them in words of its own.
+    pub(super) events: Option<String>,
     /// Only of this request.
-    request: Option<String>,
+    pub(super) request: Option<String>,
     /// Only lines before this one.
-    before: Option<i64>,
+    pub(super) before: Option<i64>,
     /// 1 to 500.
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
 }
 
 /// A request that was answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Activity {
-    /// `null` in the event stream: it has no number yet.
+    /// `null` while it is not stored yet.
     seq: Option<i64>,
     at: i64,
     endpoint: Endpoint,
@@ -100,9 +100,11 @@ pub struct Activity {
     calls: i64,
     first_byte_ms: Option<i64>,
     duration_ms: i64,
-    /// What else was done.
+    /// What else was done, by name.
     #[schema(value_type = std::collections::HashMap<String, Value>)]
     notes: Value,
+    /// The id of the request, which lines of the log carry too.
+    request: Option<String>,
 }
 
 impl From<StoredActivity> for Activity {
@@ -123,6 +125,7 @@ impl From<StoredActivity> for Activity {
             first_byte_ms: row.first_byte_ms,
             duration_ms: row.duration_ms,
             notes: serde_json::from_str(&row.notes).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+            request: row.request,
         }
     }
 }
@@ -145,6 +148,7 @@ impl From<&ActivityRecord> for Activity {
             first_byte_ms: record.first_byte_ms,
             duration_ms: record.duration_ms,
             notes: serde_json::from_str(&record.notes).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+            request: record.request.clone(),
         }
     }
 }
@@ -162,31 +166,60 @@ pub struct ActivityPage {
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct WantedActivity {
-    /// `failed`: only failures.
-    outcome: Option<ActivityFilter>,
+    /// As lines of the log would have it: `error` and `warn` for failures alone, `info` (default) without background tasks
+    /// that went well, `debug` for all.
+    pub(super) level: Option<Level>,
+    /// A piece of prompt, model, upstream, outcome, message or of the request's id.
+    pub(super) q: Option<String>,
+    /// Only of this request.
+    pub(super) request: Option<String>,
     /// Only records before this one.
-    before: Option<i64>,
+    pub(super) before: Option<i64>,
     /// 1 to 500.
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
+}
+
+/// The place of a word among the levels, `error` first; `info` if there is none.
+fn least(level: Option<&Level>) -> Result<usize, AdminError> {
+    match level.map(Level::word) {
+        None | Some("") => Ok(2),
+        Some(word) => {
+            LEVELS.iter().position(|level| *level == word).ok_or_else(|| AdminError::field("invalid_request", "level", "is not known"))
+        }
+    }
+}
+
+fn search(q: Option<String>) -> Result<Option<String>, AdminError> {
+    let text = q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty());
+    if text.as_ref().is_some_and(|text| text.len() > SEARCH_MAX) {
+        return Err(AdminError::field("invalid_request", "q", "is too long"));
+    }
+    Ok(text)
 }
 
 impl WantedLines {
-    fn filter(self, most: u32) -> Result<LogFilter, AdminError> {
-        const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
-        let least = match self.level.as_ref().map(Level::word) {
-            None | Some("") => 2,
-            Some(word) => LEVELS
-                .iter()
-                .position(|level| *level == word)
-                .ok_or_else(|| AdminError::field("invalid_request", "level", "is not known"))?,
-        };
-        let text = self.q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty());
-        if text.as_ref().is_some_and(|text| text.len() > SEARCH_MAX) {
-            return Err(AdminError::field("invalid_request", "q", "is too long"));
-        }
+    /// What it says to the store; `most` lines at most.
+    pub(super) fn filter(self, most: u32) -> Result<LogFilter, AdminError> {
+        let levels = LEVELS[..=least(self.level.as_ref())?].to_vec();
+        let events = self.events.as_deref().unwrap_or_default().split(',').filter(|event| !event.is_empty());
+        let events = events.take(EVENTS_MAX).map(str::to_owned).collect();
         let limit = self.limit.unwrap_or(PAGE.min(most)).clamp(1, most);
         let request = self.request.filter(|request| !request.is_empty());
-        Ok(LogFilter { levels: LEVELS[..=least].to_vec(), text, request, before: self.before, limit })
+        Ok(LogFilter { levels, text: search(self.q)?, events, request, before: self.before, limit })
+    }
+}
+
+impl WantedActivity {
+    /// What it says to the store; `most` records at most.
+    pub(super) fn filter(self, most: u32) -> Result<ActivityFilter, AdminError> {
+        let wanted = match least(self.level.as_ref())? {
+            0 | 1 => Wanted::Failures,
+            2 => Wanted::Requests,
+            _ => Wanted::Everything,
+        };
+        let limit = self.limit.unwrap_or(PAGE.min(most)).clamp(1, most);
+        let request = self.request.filter(|request| !request.is_empty());
+        Ok(ActivityFilter { wanted, text: search(self.q)?, request, before: self.before, limit })
     }
 }
 
@@ -200,40 +233,20 @@ pub async fn logs(State(app): State<App>, Query(wanted): Query<WantedLines>) -> 
     Ok(Json(LinePage { items, next }))
 }
 
-/// Forgets all lines.
+/// Forgets all lines, and what was asked and answered. The figures of requests stay, and so do their pictures.
 #[utoipa::path(delete, path = "/logs", responses((status = 204)))]
 pub async fn clear_logs(State(app): State<App>) -> Result<StatusCode, AdminError> {
-    app.library.db().write(log_lines::clear).await?;
+    app.library.db().write(|t| log_lines::clear(t).and_then(|_| activity::clear(t))).await?;
+    app.events.tell(Event::LogCleared);
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// All lines as text.
-#[utoipa::path(get, path = "/logs/export", params(WantedLines), responses((status = 200, body = String, content_type = "text/plain")))]
-pub async fn export_logs(State(app): State<App>, Query(wanted): Query<WantedLines>) -> Result<Response, AdminError> {
-    let mut filter = wanted.filter(EXPORT_MAX)?;
-    filter.limit = EXPORT_MAX;
-    let mut lines = app.library.db().read(move |c| log_lines::list(c, &filter)).await?;
-    lines.reverse();
-    let mut text = String::new();
-    for line in lines {
-        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(line.at) * 1_000_000).ok();
-        let time = time.and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default();
-        let request = line.request.map(|request| format!(" [{request}]")).unwrap_or_default();
-        let message = line.message.replace(['\r', '\n'], " ");
-        text.push_str(&format!("{time} {:5}{request} {message} {}\n", line.level, line.fields));
-    }
-    let headers =
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CONTENT_DISPOSITION, "attachment; filename=\"picgate-log.txt\"")];
-    Ok((headers, text).into_response())
 }
 
 /// Requests that were answered.
 #[utoipa::path(get, path = "/activity", params(WantedActivity), responses((status = 200, body = ActivityPage)))]
 pub async fn activity(State(app): State<App>, Query(wanted): Query<WantedActivity>) -> Result<Json<ActivityPage>, AdminError> {
-    let (failed, limit) =
-        (wanted.outcome.as_ref().is_some_and(|outcome| outcome.word() == "failed"), wanted.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX));
-    let rows = app.library.db().read(move |c| list_activity(c, wanted.before, failed, limit)).await?;
-    let items: Vec<Activity> = rows.into_iter().map(Activity::from).collect();
-    let next = items.last().and_then(|item| item.seq).filter(|_| items.len() == limit as usize);
+    let filter = wanted.filter(PAGE_MAX)?;
+    let limit = filter.limit as usize;
+    let items: Vec<Activity> = app.library.db().read(move |c| activity::list(c, &filter)).await?.into_iter().map(Activity::from).collect();
+    let next = items.last().and_then(|item| item.seq).filter(|_| items.len() == limit);
     Ok(Json(ActivityPage { items, next }))
 }

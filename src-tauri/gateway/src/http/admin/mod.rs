@@ -5,6 +5,7 @@
 
 mod archive;
 mod cache;
+mod connect;
 mod desktop;
 mod document;
 mod error;
@@ -13,6 +14,7 @@ mod guard;
 mod images;
 mod import;
 mod live;
+mod log_export;
 mod model;
 mod overview;
 mod reach;
@@ -42,7 +44,7 @@ const BODY_MAX: usize = 256 * 1024;
 #[derive(OpenApi)]
 #[openapi(info(title = "PicGate admin API", description = "For PicGate's own admin UI. It may change with any version."))]
 // What no body of a request or an answer refers to.
-#[openapi(components(schemas(events::Told, error::ErrorBody, words::SortBy, words::SortOrder, words::ImageState, words::ActivityFilter)))]
+#[openapi(components(schemas(events::Told, error::ErrorBody, words::SortBy, words::SortOrder, words::ImageState)))]
 struct Described;
 
 /// The OpenAPI document. `ui/openapi.json` is a copy of it, which a test compares.
@@ -70,8 +72,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(upstreams::forget))
         .routes(routes!(overview::stats))
         .routes(routes!(overview::about))
-        .routes(routes!(overview::connect))
-        .routes(routes!(overview::check))
+        .routes(routes!(connect::connect))
+        .routes(routes!(connect::check))
         .routes(routes!(overview::draw_test))
         .routes(routes!(images::list))
         .routes(routes!(images::one))
@@ -86,7 +88,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cache::test))
         .routes(routes!(import::state, import::decline))
         .routes(routes!(live::logs, live::clear_logs))
-        .routes(routes!(live::export_logs))
+        .routes(routes!(log_export::export))
         .routes(routes!(live::activity))
         .routes(routes!(reach::listen_state, reach::set_listen))
         .routes(routes!(reach::pause_state, reach::pause))

@@ -1,9 +1,6 @@
-//! How things are: figures, what runs, where clients reach us, and a picture to try the whole path.
+//! How things are: figures, what runs, and a picture to try the whole path.
 
-use std::{
-    net::{IpAddr, SocketAddr, UdpSocket},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
     Json,
@@ -22,14 +19,13 @@ use super::{
     guard,
     model::Image,
     upstreams::{self, Upstream},
-    words::{CheckCode, CheckStepName, Endpoint, Listens, PlaceName, Remedy},
+    words::Endpoint,
 };
 use crate::{
     http::{App, error::ApiError},
     model::{self, ImageId, now},
     relay::{Client, Reply},
     store::{self, GalleryFilter, days, gallery, image_figures},
-    upstream::probe,
 };
 
 /// Days of the plot.
@@ -139,48 +135,6 @@ pub struct Drawn {
     ms: u64,
 }
 
-/// An address by which a client may reach us.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Place {
-    place: PlaceName,
-    base_url: String,
-    works: bool,
-    /// `null` if it works.
-    remedy: Option<Remedy>,
-}
-
-/// Where clients reach us.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Connect {
-    port: u16,
-    model: String,
-    listens: Listens,
-    address: String,
-    public_base_url: Option<String>,
-    places: Vec<Place>,
-}
-
-/// Which address to try.
-#[derive(Deserialize, ToSchema)]
-pub struct Check {
-    base_url: String,
-}
-
-/// One step of a check.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CheckStep {
-    step: CheckStepName,
-    ok: bool,
-    code: Option<CheckCode>,
-}
-
-/// What came of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Checked {
-    ok: bool,
-    steps: Vec<CheckStep>,
-}
-
 /// What we are.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct About {
@@ -264,87 +218,6 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
         return Err(AdminError::new(StatusCode::BAD_GATEWAY, "bad_upstream_answer", "the picture was not stored; the log has the reason"));
     };
     Ok(Json(Drawn { image: Image::shown(image, &app), link, ms: began.elapsed().as_millis() as u64 }).into_response())
-}
-
-/// The address of this computer in its network. Nothing is sent.
-fn lan_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    // TEST-NET-1 (RFC 5737): the system only looks up the way there.
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
-}
-
-fn places(app: &App) -> (Vec<Place>, Listens) {
-    let port = app.origins.port;
-    let open: Vec<IpAddr> = app.listening.view().addresses.iter().map(SocketAddr::ip).collect();
-    let host = open.first().copied().unwrap_or(app.config.host);
-    let all = open.iter().any(IpAddr::is_unspecified);
-    let listens = if all {
-        "all"
-    } else if open.iter().all(IpAddr::is_loopback) {
-        "loopback"
-    } else {
-        "address"
-    };
-    let in_dockers_range = |ip: &IpAddr| matches!(ip, IpAddr::V4(v4) if v4.octets()[0] == 172 && (16..32).contains(&v4.octets()[1]));
-    let bridges = crate::listen::bridges();
-    let on_bridge = open.iter().any(|ip| in_dockers_range(ip) || bridges.iter().any(|bridge| bridge.address == *ip));
-    let url = |name: &str| format!("http://{name}:{port}/v1");
-    let place = |place: &'static str, base_url, works: bool, remedy: &'static str| Place {
-        place: place.into(),
-        base_url,
-        works,
-        remedy: (!works).then(|| remedy.into()),
-    };
-    let mut places = Vec::new();
-    let host_name = if all || host.is_loopback() { "localhost".to_owned() } else { host.to_string() };
-    places.push(place("host", url(&host_name), true, "listen_all"));
-    if let Some(lan) = lan_address() {
-        places.push(place("lan", url(&lan.to_string()), all || open.contains(&lan), "listen_all"));
-    }
-    // Docker Desktop forwards to the host's loopback; Docker on Linux goes through the bridge.
-    let on_linux = cfg!(target_os = "linux");
-    if on_linux {
-        places.push(place("docker_linux", url("host.docker.internal"), all || on_bridge, "listen_bridge"));
-    } else {
-        places.push(place("docker_desktop", url("host.docker.internal"), all || host.is_loopback(), "listen_all"));
-    }
-    (places, listens.into())
-}
-
-/// Where clients reach us.
-#[utoipa::path(get, path = "/connect", responses((status = 200, body = Connect)))]
-pub async fn connect(State(app): State<App>) -> Json<Connect> {
-    let settings = app.settings.snapshot();
-    let (places, listens) = places(&app);
-    let address = app.listening.view().addresses.first().map_or(app.config.host, SocketAddr::ip);
-    Json(Connect {
-        port: app.origins.port,
-        model: settings.gateway_model.clone(),
-        listens,
-        address: address.to_string(),
-        public_base_url: settings.public_base_url.clone(),
-        places,
-    })
-}
-
-/// Tries one of our own addresses as a client would: models with the key, then a picture by its link.
-#[utoipa::path(post, path = "/connect/check", request_body = Check, responses((status = 200, body = Checked)))]
-pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Json<Checked>, AdminError> {
-    let settings = app.settings.snapshot();
-    let public = settings.public_base_url.as_ref().map(|url| format!("{url}/v1"));
-    let known: Vec<String> = places(&app).0.into_iter().map(|place| place.base_url).chain(public).collect();
-    if !known.contains(&body.base_url) {
-        return Err(AdminError::field("invalid_request", "base_url", "is none of the addresses of this gateway"));
-    }
-    let latest = app.library.db().read(|c| gallery::page(c, &GalleryFilter::default(), None, 1)).await?.0;
-    let image = latest.first().map(|image| image.id.to_string());
-    let steps = probe(&body.base_url, settings.gateway_key.expose(), image.as_deref()).await;
-    let steps: Vec<CheckStep> = steps
-        .into_iter()
-        .map(|(step, code)| CheckStep { step: step.into(), ok: code.is_none(), code: code.map(CheckCode::from) })
-        .collect();
-    Ok(Json(Checked { ok: steps.iter().all(|step| step.ok), steps }))
 }
 
 /// What we are.

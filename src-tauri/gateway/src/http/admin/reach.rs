@@ -60,9 +60,14 @@ pub struct Pause {
     pub paused: bool,
 }
 
+/// The flag or variable that fixes where we listen.
+pub fn locked_by(app: &App) -> Option<String> {
+    let setting_fixed = app.config.fixed.contains_key(LISTEN).then(|| "PICGATE_LISTEN".to_owned());
+    app.config.host_fixed_by.clone().or(setting_fixed)
+}
+
 fn view(app: &App) -> Listen {
     let shown = app.listening.view();
-    let setting_fixed = app.config.fixed.contains_key(LISTEN).then(|| "PICGATE_LISTEN".to_owned());
     let bridge = |bridge: listen::Bridge| Bridge { interface: bridge.interface, address: bridge.address.to_string() };
     Listen {
         reach: shown.reach.map(|reach| reach.word().into()),
@@ -71,7 +76,7 @@ fn view(app: &App) -> Listen {
             .filter(|reach| *reach != Reach::Docker || cfg!(target_os = "linux"))
             .map(|reach| reach.word().into())
             .collect(),
-        locked_by: app.config.host_fixed_by.clone().or(setting_fixed),
+        locked_by: locked_by(app),
         addresses: shown.addresses.iter().map(ToString::to_string).collect(),
         bridges: listen::bridges().into_iter().map(bridge).collect(),
         problem: shown.problem,

@@ -191,7 +191,7 @@ pub async fn store(app: &App, mut values: BTreeMap<String, Option<String>>) -> R
     }
     app.library.db().write(move |t| save_settings(t, &values, now())).await?;
     apply(app).await?;
-    tracing::info!(keys = keys.join(","), "settings were changed");
+    tracing::info!(event = "settings", keys = keys.join(","), "settings were changed");
     Ok(())
 }
 
@@ -230,6 +230,6 @@ pub async fn new_gateway_key(State(app): State<App>, Body(body): Body<NewGateway
     let mut settings = (*app.settings.snapshot()).clone();
     settings.gateway_key = key.clone();
     app.settings.replace(settings);
-    tracing::info!("the gateway key was changed");
+    tracing::info!(event = "gateway_key", "the gateway key was changed");
     Ok(Json(GatewayKey { key: key.expose().to_owned(), locked_by: None }))
 }

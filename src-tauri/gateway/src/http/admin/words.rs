@@ -99,7 +99,7 @@ words! {
     /// How a job stands.
     JobState: "running" | "done" | "failed" | "cancelled";
     /// Where a client runs.
-    PlaceName: "host" | "lan" | "docker_desktop" | "docker_linux";
+    PlaceName: "host" | "lan" | "docker_desktop" | "docker_linux" | "network";
     /// What would make an address work.
     Remedy: "listen_all" | "listen_bridge";
     /// At which addresses we listen.
@@ -111,11 +111,10 @@ words! {
     /// A step of trying an address.
     CheckStepName: "reach" | "key" | "link";
     /// What is wrong with an address.
-    CheckCode: "unreachable" | "unknown_name" | "not_picgate" | "wrong_key" | "no_link";
+    CheckCode: "unreachable" | "no_answer" | "only_here" | "not_on_bridge" | "no_bridge" | "unknown_name" | "not_picgate" | "wrong_key"
+        | "no_image" | "no_link" | "wrong_picture";
     /// How grave a line of the log is.
     Level: "error" | "warn" | "info" | "debug" | "trace";
     /// What a request was about.
     ActivityKind: "task" | "chat" | "drawing";
-    /// Which records are wanted.
-    ActivityFilter: "failed";
 }

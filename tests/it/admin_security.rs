@@ -1,0 +1,263 @@
+//! Who gets into the admin: every combination of host, origin, site and cookie, the headers of every route, and guessing.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use reqwest::{Method, RequestBuilder, Response, header};
+use serde_json::{Value, json};
+
+use super::admin::Admin;
+use crate::support::TestApp;
+
+const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/it/fixtures/headers.txt");
+
+/// What a browser, or somebody else, says of a request.
+#[derive(Clone, Copy, Debug)]
+struct Row<'a> {
+    host: &'a str,
+    origin: Option<&'a str>,
+    site: Option<&'a str>,
+    cookie: &'a str,
+    own_header: bool,
+}
+
+impl Row<'_> {
+    /// What a change must be answered with, by the rules in the order in which they are applied.
+    fn expected(&self, known: bool, valid: bool) -> u16 {
+        let (http, https) = (format!("http://{}", self.host), format!("https://{}", self.host));
+        let from_us = match (self.site, self.origin) {
+            (Some(site), _) => site == "same-origin" || site == "none",
+            (None, Some(origin)) => origin == http || origin == https,
+            (None, None) => self.own_header,
+        };
+        match (known, from_us, valid) {
+            (false, _, _) => 421,
+            (true, false, _) => 403,
+            (true, true, false) => 401,
+            (true, true, true) => 200,
+        }
+    }
+
+    fn put_on(&self, mut request: RequestBuilder) -> RequestBuilder {
+        request = request.header(header::HOST, self.host);
+        for (name, value) in [("origin", self.origin), ("sec-fetch-site", self.site), ("x-picgate", self.own_header.then_some("1"))] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        if self.cookie.is_empty() { request } else { request.header(header::COOKIE, self.cookie) }
+    }
+}
+
+#[tokio::test]
+async fn only_our_own_pages_with_a_session_change_anything() {
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    let port = app.url.rsplit(':').next().expect("a port").to_owned();
+    let hosts = [
+        (format!("127.0.0.1:{port}"), true),
+        (format!("localhost:{port}"), true),
+        (format!("[::1]:{port}"), true),
+        (format!("host.docker.internal:{port}"), true),
+        (format!("evil.example:{port}"), false),
+        ("localhost.evil.example".to_owned(), false),
+    ];
+    let forged = format!("{}x", admin.cookie);
+    let cookies = [(admin.cookie.as_str(), true), ("", false), (forged.as_str(), false)];
+    let sites = [None, Some("same-origin"), Some("same-site"), Some("cross-site"), Some("none"), Some("nonsense")];
+    let url = format!("{}/admin/api/settings", app.url);
+    let (mut rows, mut changed) = (0_u32, "3".to_owned());
+    for (host, known) in &hosts {
+        let (http, https) = (format!("http://{host}"), format!("https://{host}"));
+        let origins =
+            [None, Some(http.as_str()), Some(https.as_str()), Some("http://evil.example"), Some("http://localhost:3000"), Some("null")];
+        for origin in origins {
+            for site in sites {
+                for (cookie, valid) in cookies {
+                    for own_header in [false, true] {
+                        let row = Row { host, origin, site, cookie, own_header };
+                        let wanted = (1 + rows % 8).to_string();
+                        let body = json!({"values": {"history_images": wanted}});
+                        let answer = row.put_on(app.http.patch(&url)).json(&body).send().await.expect("an answer");
+                        let expected = row.expected(*known, valid);
+                        assert_eq!(answer.status(), expected, "{row:?}");
+                        if expected == 200 {
+                            changed = wanted;
+                        }
+                        let read = row.put_on(app.http.get(&url)).send().await.expect("an answer");
+                        let may_read = if !known {
+                            421
+                        } else if valid {
+                            200
+                        } else {
+                            401
+                        };
+                        assert_eq!(read.status(), may_read, "reading changes nothing: {row:?}");
+                        assert!(!read.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN), "{row:?}");
+                        rows += 1;
+                    }
+                }
+            }
+        }
+        let settings = admin.get("settings").await;
+        let item = settings["items"].as_array().expect("a list").iter().find(|item| item["key"] == "history_images").expect("the setting");
+        assert_eq!(item["value"], json!(changed), "what was refused changed nothing");
+    }
+    assert!(rows >= 120, "{rows}");
+}
+
+/// Every route with a method, as the document has them; the document is made from the router.
+async fn admin_routes(app: &TestApp) -> Vec<(Method, String)> {
+    let document: Value = app.get("/admin/api/openapi.json").await.json().await.expect("JSON");
+    let paths = document["paths"].as_object().expect("paths").clone();
+    let methods = |(path, methods): (String, Value)| {
+        let path = format!("/admin/api{path}");
+        let methods: Vec<String> = methods.as_object().expect("methods").keys().map(|method| method.to_ascii_uppercase()).collect();
+        methods.into_iter().map(move |method| (method.parse().expect("a method"), path.clone())).collect::<Vec<_>>()
+    };
+    paths.into_iter().flat_map(methods).collect()
+}
+
+/// The headers of an answer without what differs from run to run.
+fn headers_of(response: &Response) -> String {
+    let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in response.headers() {
+        let value = value.to_str().expect("text");
+        let value = match name.as_str() {
+            "date" | "content-length" | "transfer-encoding" => continue,
+            "x-request-id" | "etag" | "last-modified" | "content-disposition" => "…".to_owned(),
+            "set-cookie" => {
+                let (name, rest) = value.split_once('=').expect("a cookie");
+                let (_, flags) = rest.split_once(';').expect("flags");
+                format!("{}-PORT=…;{flags}", name.rsplit_once('-').expect("a port").0)
+            }
+            _ => value.to_owned(),
+        };
+        // The same header twice is two lines.
+        let known = lines.entry(name.to_string()).or_default();
+        known.push(value);
+        known.sort();
+    }
+    let lines = lines.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
+    lines.fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "    {name}: {value}");
+        text
+    })
+}
+
+#[tokio::test]
+async fn every_route_has_the_headers_that_were_agreed() {
+    let app = TestApp::demo().await;
+    let ticket = app.gateway.setup_ticket().expect("a ticket").expose().to_owned();
+    let account = json!({"ticket": ticket, "username": "admin", "password": "correct horse"});
+    let own = |method: Method, path: &str| app.http.request(method, format!("{}{path}", app.url)).header("x-picgate", "1");
+    let mut sets: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut note = |what: String, response: &Response| {
+        sets.entry(headers_of(response)).or_default().push(format!("{what} {}", response.status().as_u16()));
+    };
+    let made = own(Method::POST, "/admin/api/session/setup").json(&account).send().await.expect("an answer");
+    note("set-up: POST /admin/api/session/setup".into(), &made);
+    let cookie = made.headers()[header::SET_COOKIE].to_str().expect("text").split(';').next().expect("a cookie").to_owned();
+    let picture = own(Method::POST, "/admin/api/draw-test").header(header::COOKIE, &cookie).json(&json!({})).send().await;
+    let picture: Value = picture.expect("an answer").json().await.expect("JSON");
+    let id = picture["image"]["id"].as_str().expect("an id").to_owned();
+    for (method, path) in admin_routes(&app).await {
+        let there = path.replace("{id}", if path.contains("/images/") { &id } else { "1" });
+        let outside = own(method.clone(), &there).json(&json!({})).send().await.expect("an answer");
+        note(format!("outside: {method} {path}"), &outside);
+        if method == Method::GET {
+            let inside = own(method.clone(), &there).header(header::COOKIE, &cookie).send().await.expect("an answer");
+            note(format!("inside: {method} {path}"), &inside);
+        }
+    }
+    let key = format!("Bearer {}", app.key);
+    for (method, path, authorized) in [
+        (Method::GET, "/", false),
+        (Method::GET, "/admin", false),
+        (Method::GET, "/admin/gallery", false),
+        (Method::GET, "/admin/ticket", false),
+        (Method::GET, "/admin/assets/none.js", false),
+        (Method::GET, "/health", false),
+        (Method::GET, "/metrics", false),
+        (Method::GET, "/metrics", true),
+        (Method::GET, "/v1/models", false),
+        (Method::GET, "/v1/models", true),
+        (Method::POST, "/v1/chat/completions", true),
+        (Method::POST, "/v1/images/generations", true),
+        (Method::POST, "/v1/images/edits", true),
+        (Method::GET, "/images/{id}", false),
+        (Method::HEAD, "/images/{id}", false),
+        (Method::OPTIONS, "/images/{id}", false),
+        (Method::GET, "/images/{id}/thumbnail", false),
+        (Method::GET, "/images/00000000-0000-4000-8000-000000000000", false),
+        (Method::GET, "/nowhere", false),
+        (Method::DELETE, "/health", false),
+    ] {
+        let mut request = app.http.request(method.clone(), format!("{}{}", app.url, path.replace("{id}", &id)));
+        if authorized {
+            request = request.header(header::AUTHORIZATION, &key).json(&json!({}));
+        }
+        let who = if authorized { "with the key" } else { "anybody" };
+        note(format!("{who}: {method} {path}"), &request.send().await.expect("an answer"));
+    }
+    let out = own(Method::POST, "/admin/api/session/logout").header(header::COOKIE, &cookie).send().await.expect("an answer");
+    note("inside: POST /admin/api/session/logout".into(), &out);
+    let mut blocks: Vec<String> = sets
+        .into_iter()
+        .map(|(headers, mut routes)| {
+            routes.sort();
+            format!("{}\n{headers}", routes.join("\n"))
+        })
+        .collect();
+    blocks.sort();
+    let found = blocks.join("\n");
+    if std::env::var_os("PICGATE_WRITE_HEADERS").is_some() {
+        std::fs::write(SNAPSHOT, &found).expect("writes");
+    }
+    let agreed = std::fs::read_to_string(SNAPSHOT).expect("the snapshot");
+    assert_eq!(found, agreed, "if this is meant, run this test with PICGATE_WRITE_HEADERS=1 and read the difference");
+}
+
+#[tokio::test]
+async fn the_pages_run_only_scripts_that_came_with_them() {
+    let app = TestApp::demo().await;
+    let page = app.get("/admin").await;
+    let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
+    let directive =
+        |name: &str| policy.split(';').map(str::trim).find(|part| part.starts_with(&format!("{name} "))).unwrap_or_default().to_owned();
+    assert_eq!(directive("script-src"), "script-src 'self'");
+    assert_eq!(directive("object-src"), "object-src 'none'");
+    assert_eq!(directive("frame-ancestors"), "frame-ancestors 'none'");
+    assert!(!policy.contains("unsafe-eval") && !policy.contains("http:") && !policy.contains('*'), "{policy}");
+    let html = page.text().await.expect("text");
+    for script in html.split("<script").skip(1) {
+        let (tag, rest) = script.split_once('>').expect("a tag");
+        assert!(tag.contains("src=\"/admin/") && rest.trim_start().starts_with("</script>"), "an inline script: {tag}");
+    }
+    assert!(!html.contains(" onload=") && !html.contains("javascript:"), "{html}");
+}
+
+#[tokio::test]
+async fn a_thousand_guesses_at_once_are_ten_hashes_at_most() {
+    let app = TestApp::demo().await;
+    drop(Admin::set_up(&app).await);
+    let guess = |n: usize| {
+        let body = json!({"username": "admin", "password": format!("guess {n}")});
+        // Who is not a trusted proxy cannot pretend to be many.
+        let request = app.http.post(format!("{}/admin/api/session/login", app.url)).header("x-picgate", "1");
+        request.header("x-forwarded-for", format!("10.0.{}.{}", n / 250, n % 250)).json(&body).send()
+    };
+    let answers = futures_util::future::join_all((0..1000).map(guess)).await;
+    let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.expect("an answer").status().as_u16()).collect();
+    let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!(count(401) + count(429), 1000, "{statuses:?}");
+    assert!((1..=10).contains(&count(401)), "{} were hashed", count(401));
+    // A picture needs no session, whoever guesses meanwhile.
+    assert_eq!(app.send("/v1/images/generations", &json!({"prompt": "a cat"})).await.status(), 200);
+}
+
+#[test]
+fn no_admin_route_stays_out_of_the_document() {
+    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/admin/mod.rs")).expect("the source");
+    let outside: Vec<&str> = source.lines().filter(|line| line.contains(".route(") || line.contains(".nest(")).map(str::trim).collect();
+    assert_eq!(outside.len(), 1, "routes are added with routes!(), which describes them: {outside:?}");
+}

@@ -1,0 +1,22 @@
+// The cache: what takes room, a job with its notice, and last copies, which go only after a second, ticked question.
+export async function cache({ page, url, say, look, go, text, button, check }) {
+    await go('cache');
+    await text(say('cache_place_local')).waitFor();
+    await look('cache');
+    await button('cache_check_go').click();
+    await page.getByText(say('job_check_files'), { exact: true }).first().waitFor();
+    await text(say('job_done', { done: '' }).slice(0, 4)).waitFor();
+
+    await button('cache_last_go').click();
+    const question = page.getByRole('alertdialog');
+    const verb = question.getByRole('button').last();
+    await verb.waitFor();
+    check('last copies are not lost by one click', await verb.isDisabled());
+    await look('cache-last-copies');
+    await question.getByRole('checkbox').click();
+    check('the tick gives leave', await verb.isEnabled());
+    await question.getByRole('button', { name: say('ui_cancel') }).click();
+    await question.waitFor({ state: 'hidden' });
+    const { images } = await (await page.request.get(`${url}/admin/api/stats`)).json();
+    check('nothing went', images.local === images.total);
+}

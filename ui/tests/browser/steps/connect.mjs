@@ -1,0 +1,23 @@
+// The connect card: address and key to copy, and a check that opens the link of a picture.
+export async function connect({ page, say, button, text, look, check }) {
+    const key = page.getByText('•'.repeat(16));
+    await key.waitFor();
+    await button('connect_key_show').click();
+    await page.getByText(/^pg-/).first().waitFor();
+    await page.getByRole('button', { name: say('connect_copy', { name: say('connect_key') }) }).click();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    check('the key was copied', /^pg-[0-9a-f]{48}$/.test(copied));
+    await button('connect_key_hide').click();
+    await page.getByRole('radio', { name: say('connect_host') }).click();
+    await button('connect_check').click();
+    await text(say('connect_check_ok')).waitFor();
+    const link = page.getByRole('link', { name: /\/images\// });
+    const opened = await page.request.get(await link.getAttribute('href'));
+    check('the link that was tried is a picture', opened.headers()['content-type'].startsWith('image/'));
+    // Whether a container can come in depends on this computer; the card says in words what it found.
+    const where = page.getByRole('radiogroup', { name: say('connect_where') }).getByRole('radio');
+    await where.last().click();
+    await button('connect_check').click();
+    await text(say('connect_check_from_here')).waitFor();
+    await look('dashboard-connect');
+}

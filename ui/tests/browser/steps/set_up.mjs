@@ -1,0 +1,20 @@
+// The first visit: the ticket from the log, an account with a good password, the upstream, the client.
+export async function setUp({ page, url, ticket, say, look, button, text, check }) {
+    await page.goto(`${url}/admin?ticket=${ticket}`);
+    const password = page.locator('input[name="password"]');
+    await password.waitFor();
+    check('the ticket does not stay in the address', !page.url().includes(ticket));
+    await look('setup');
+    await password.fill('12345678');
+    await page.locator('button[type="submit"]').click();
+    await text('最先被人尝试').waitFor();
+    await password.fill('correct horse');
+    await page.locator('button[type="submit"]').click();
+    await button('setup_next').waitFor();
+    await look('setup-upstream');
+    await button('setup_next').click();
+    await button('test_draw').waitFor();
+    await look('setup-connect');
+    await page.goto(`${url}/admin/dashboard`);
+    await text(say('dash_images')).waitFor();
+}
