@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("events", &["model"]),
     ("rewrite", &["model"]),
@@ -22,7 +22,25 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("library", &["cloud", "events", "model", "rewrite", "store"]),
     ("jobs", &["events", "library", "model", "settings", "store"]),
     ("relay", &["activity", "events", "library", "model", "rewrite", "settings", "store", "upstream"]),
-    ("http", &["account", "cloud", "config", "events", "jobs", "library", "model", "providers", "relay", "settings", "store", "upstream"]),
+    ("doctor", &["cloud", "config", "model", "providers", "relay", "settings", "store", "upstream"]),
+    (
+        "http",
+        &[
+            "account",
+            "cloud",
+            "config",
+            "doctor",
+            "events",
+            "jobs",
+            "library",
+            "model",
+            "providers",
+            "relay",
+            "settings",
+            "store",
+            "upstream",
+        ],
+    ),
     (
         "server",
         &[
@@ -42,7 +60,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "upstream",
         ],
     ),
-    ("cli", &["config", "logbook", "server", "store"]),
+    ("cli", &["config", "doctor", "logbook", "server", "store"]),
 ];
 
 /// Packages that only some modules may name.

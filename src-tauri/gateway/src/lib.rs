@@ -10,6 +10,7 @@ pub mod activity;
 pub mod cli;
 pub mod cloud;
 pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod http;
 pub mod jobs;

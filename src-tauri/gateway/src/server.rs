@@ -75,6 +75,16 @@ pub enum StartError {
     Files(#[source] io::Error),
 }
 
+impl StartError {
+    /// The command that gives us the data folder, if that is what is wrong.
+    pub fn chown(&self) -> Option<&str> {
+        match self {
+            Self::Folder(error) => error.chown(),
+            _ => None,
+        }
+    }
+}
+
 /// A gateway that runs.
 pub struct Gateway {
     address: SocketAddr,
@@ -185,6 +195,7 @@ impl Gateway {
             events,
             changing: Arc::default(),
             stopping: accepting.clone(),
+            doctor: http::Doctor::default(),
             started_at: crate::model::now(),
         };
         let router = http::router(app);

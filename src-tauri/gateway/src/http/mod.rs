@@ -23,6 +23,7 @@ use crate::{
     account::Account, config::Config, events::Events, jobs::Sweep, library::Library, relay::Relay, settings::LiveSettings, store::Vault,
 };
 
+pub use admin::Doctor;
 pub use client::Peer;
 pub use health::{Health, Phase};
 
@@ -53,6 +54,8 @@ pub struct App {
     pub changing: Arc<Mutex<()>>,
     /// The program is stopping: streams that never end do so now.
     pub stopping: CancellationToken,
+    /// Examinations.
+    pub doctor: Doctor,
     /// When the program was started, milliseconds since 1970-01-01 UTC.
     #[from_ref(skip)]
     pub started_at: i64,

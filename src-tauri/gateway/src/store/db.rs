@@ -224,6 +224,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
+/// The version of the tables that all migrations lead to.
+pub(super) fn known_schema() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
 /// Whether a file is the database of the Python program: told by a table that only it has.
 pub fn is_python(path: &Path) -> bool {
     let python = || -> rusqlite::Result<bool> {

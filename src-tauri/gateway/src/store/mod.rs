@@ -5,9 +5,11 @@ mod admin;
 mod blobs;
 pub mod copies;
 mod db;
+mod drive;
 mod files;
 mod folder;
 pub mod gallery;
+mod glance;
 mod images;
 pub mod log_lines;
 mod meta;
@@ -31,9 +33,11 @@ pub use blobs::{
     ImageFigures, image_figures, mark_missing, mark_present, pending_thumbnails, present_digests, set_thumbnail, thumbnails_again,
 };
 pub use db::{Db, DbError, is_python};
+pub use drive::{Drive, drive, space};
 pub use files::{Blob, BlobReader, Files};
 pub use folder::{Folder, FolderError, Layout};
 pub use gallery::{Cursor, Detailed, GalleryFilter, Listed, Sort};
+pub use glance::{Glance, Holds, glance, known_schema};
 pub use images::{Inserted, adopt, find, insert, touch};
 pub use meta::{meta, set_meta};
 pub use part::{IMAGE_MAX, Part, PartError, Received, Seen, Verbatim};

@@ -11,8 +11,7 @@ const LOOKED_AT: usize = 64 * 1024;
 /// Steps in order, each with the code of what is wrong, if something is. `image`: the id of a picture to open. `base_url`
 /// ends in `/v1` and is one of ours; whoever calls sees to that.
 pub async fn probe(base_url: &str, key: &str, image: Option<&str>) -> Vec<(&'static str, Option<&'static str>)> {
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let Ok(client) = client else { return vec![("reach", Some("unreachable"))] };
+    let Some(client) = local_client() else { return vec![("reach", Some("unreachable"))] };
     let answer = match client.get(format!("{base_url}/models")).bearer_auth(key).send().await {
         Ok(answer) => answer,
         Err(error) => {
@@ -41,4 +40,48 @@ pub async fn probe(base_url: &str, key: &str, image: Option<&str>) -> Vec<(&'sta
         steps.push(("link", if opened { None } else { Some("no_link") }));
     }
     steps
+}
+
+/// Who answers at an address of this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// A PicGate of this version.
+    PicGate(String),
+    /// Another program.
+    Other,
+    /// Nobody.
+    Nobody,
+}
+
+/// Asks `base`, such as `http://127.0.0.1:5643`, who it is.
+pub async fn who_answers(base: &str) -> Answerer {
+    let Some(client) = local_client() else { return Answerer::Nobody };
+    let answer = match client.get(format!("{base}/health")).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.is_connect() => return Answerer::Nobody,
+        Err(_) => return Answerer::Other,
+    };
+    // A gateway that is starting or stopping says so with a 503 and is one all the same.
+    let health = answer.bytes().await.ok().filter(|body| body.len() <= LOOKED_AT);
+    let health = health.and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok()).unwrap_or_default();
+    match (health.get("status").is_some(), health.get("version").and_then(serde_json::Value::as_str)) {
+        (true, Some(version)) => Answerer::PicGate(version.to_owned()),
+        _ => Answerer::Other,
+    }
+}
+
+fn local_client() -> Option<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build().ok()
+}
+
+/// What time the server at `url` says it is, in milliseconds since 1970, halfway between question and answer. No key is
+/// sent, and what it answers otherwise does not matter.
+pub async fn time_at(url: &url::Url) -> Option<(i64, i64)> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build().ok()?;
+    let before = crate::model::now();
+    let answer = client.head(url.clone()).send().await.ok()?;
+    let middle = before + (crate::model::now() - before) / 2;
+    let date = httpdate::parse_http_date(answer.headers().get(reqwest::header::DATE)?.to_str().ok()?).ok()?;
+    let theirs = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis() as i64;
+    Some((theirs, middle))
 }

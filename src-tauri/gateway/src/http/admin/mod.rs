@@ -4,6 +4,7 @@
 #![allow(unused_qualifications, reason = "utoipa's macros write them")]
 
 mod cache;
+mod doctor;
 mod error;
 mod events;
 mod guard;
@@ -21,6 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
 
+pub use doctor::Doctor;
 pub use guard::host_is_known;
 pub use overview::metrics;
 
@@ -67,6 +69,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cache::jobs, cache::start))
         .routes(routes!(cache::cancel))
         .routes(routes!(cache::test))
+        .routes(routes!(doctor::latest, doctor::examine))
         .routes(routes!(live::logs, live::clear_logs))
         .routes(routes!(live::export_logs))
         .routes(routes!(live::activity))

@@ -1,7 +1,7 @@
 //! How things are: figures, what runs, where clients reach us, and a picture to try the whole path.
 
 use std::{
-    net::{IpAddr, UdpSocket},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,7 @@ use super::{
     upstreams::{self, Upstream},
 };
 use crate::{
+    doctor::lan_address,
     http::{App, error::ApiError},
     model::{self, ImageId, now},
     relay::{Client, Reply},
@@ -253,14 +254,6 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
         return Err(AdminError::new(StatusCode::BAD_GATEWAY, "bad_upstream_answer", "the picture was not stored; the log has the reason"));
     };
     Ok(Json(Drawn { image: Image::shown(image, &app), link, ms: began.elapsed().as_millis() as u64 }).into_response())
-}
-
-/// The address of this computer in its network. Nothing is sent.
-fn lan_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    // TEST-NET-1 (RFC 5737): the system only looks up the way there.
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
 }
 
 fn places(app: &App) -> (Vec<Place>, &'static str) {
