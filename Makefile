@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e-openwebui bench lint fmt deny clean
+.PHONY: help run build test e2e-openwebui container-check bench lint fmt deny clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -11,7 +11,7 @@ WITHOUT_UI = $(shell test -e target/without-ui && echo PICGATE_UI=skip)
 ARGS ?=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Install what is missing, build and start the gateway; ARGS="--port 5650" are passed on
 	@.ci/setup build
@@ -26,6 +26,9 @@ test: ## Install what is missing, then check format, lints and tests
 
 e2e-openwebui: ## Test with the real Open WebUI in a browser (large download the first time); screenshots in target/e2e/screens
 	@.ci/e2e-openwebui $(ARGS)
+
+container-check: ## Build the container image without a container engine and use it (Debian, as root); no part of make test
+	@.ci/container-check $(ARGS)
 
 bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
 	@.ci/setup build
