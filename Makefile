@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e-openwebui container-check bench lint fmt deny clean
+.PHONY: help run build test api e2e-openwebui container-check bench lint fmt deny clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -23,6 +23,10 @@ build: ## Build the release binary: target/release/picgate-headless
 
 test: ## Install what is missing, then check format, lints and tests
 	@.ci/test
+
+api: ## Write ui/openapi.json and the UI's types anew after a change of the admin API
+	PICGATE_UI=skip PICGATE_WRITE_API=1 $(CARGO) test -p picgate-gateway --test it -- --exact admin_api::the_copy_that_the_ui_is_written_against_is_the_servers_own
+	npm --prefix ui run types
 
 e2e-openwebui: ## Test with the real Open WebUI in a browser (large download the first time); screenshots in target/e2e/screens
 	@.ci/e2e-openwebui $(ARGS)

@@ -70,11 +70,10 @@ async fn every_route_wants_a_session_but_those_that_give_one() {
     let document: Value = anonymous(&app, Method::GET, "openapi.json").send().await.expect("an answer").json().await.expect("JSON");
     let mut seen = 0;
     for (path, methods) in document["paths"].as_object().expect("paths") {
-        let open =
-            ["/session", "/session/setup", "/session/login", "/session/ticket"].iter().any(|open| path == &format!("/admin/api{open}"));
+        let open = ["/session", "/session/setup", "/session/login", "/session/ticket"].contains(&path.as_str());
         for method in methods.as_object().expect("methods").keys().filter(|_| !open) {
             let method: Method = method.to_ascii_uppercase().parse().expect("a method");
-            let path = path.replace("/admin/api/", "").replace("{id}", "1");
+            let path = path.trim_start_matches('/').replace("{id}", "1");
             let response = anonymous(&app, method.clone(), &path).json(&json!({})).send().await.expect("an answer");
             assert_eq!(code(response, 401).await, "not_signed_in", "{method} {path}");
             seen += 1;

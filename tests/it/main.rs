@@ -7,6 +7,7 @@
 mod support;
 
 mod admin;
+mod admin_api;
 mod bridging;
 mod browser;
 mod chat;

@@ -1,4 +1,5 @@
 // The event stream: who listens, and telling all of them.
+import { bucket } from './cache.mjs';
 import { figures, shown, state } from './state.mjs';
 
 const listeners = new Set();
@@ -8,7 +9,12 @@ const write = (response, name, data) => response.write(`event: ${name}\ndata: ${
 export function listen(request, response) {
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     response.write('retry: 2000\n\n');
-    write(response, 'snapshot', { stats: figures(), running: state.running, jobs: state.jobs });
+    write(response, 'snapshot', {
+        stats: figures(),
+        running: state.running,
+        jobs: state.jobs,
+        bucket: bucket(),
+    });
     listeners.add(response);
     const alive = setInterval(() => response.write(': alive\n\n'), 15_000);
     request.on('close', () => {

@@ -101,7 +101,7 @@ export function days(library) {
             day: `${from.getFullYear()}-${two(from.getMonth() + 1)}-${two(from.getDate())}`,
             ok,
             failed: ok === 0 ? 0 : Math.floor(next() * Math.min(4, ok)),
-            median_ms: ok === 0 ? null : Math.round(9_000 + next() * 22_000),
+            mean_ms: ok === 0 ? null : Math.round(9_000 + next() * 22_000),
         });
     }
     return list;

@@ -7,9 +7,11 @@
 //   {"reset": {"images": 0, "bucket": false, "setup": true}}   begins anew
 //   {"delay": 1500}                                            every answer of the API waits
 //   {"fail": {"GET /stats": {"status": 500, "code": "internal"}}}
+//   {"pause": {"code": "wrong_key", "message": "InvalidAccessKeyId"}}  {"pause": null}  {"clock": true}
 //   {"draw": "a cat"}  {"hangUp": true}  {"signOut": true}  {"firstRequest": true}
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
+import { bucket } from './cache.mjs';
 import { draw } from './draw.mjs';
 import { hangUp, listen, tell } from './events.mjs';
 import { Failure, find, readJson, send, sendFailure } from './http.mjs';
@@ -75,6 +77,14 @@ async function steer(request, response) {
     if (order.delay !== undefined) state.delay = order.delay;
     if (order.fail) state.fail = order.fail;
     if (order.signOut) state.sessions.clear();
+    if (order.pause !== undefined) {
+        const { code, message } = order.pause ?? {};
+        const times = { since: Date.now() - 900_000, next_try_at: Date.now() + 480_000 };
+        state.bucketState = order.pause && { code, message, ...times };
+        tell('bucket', bucket());
+        tell('cache', {});
+    }
+    if (order.clock !== undefined) state.clockWrong = order.clock;
     if (order.hangUp) hangUp();
     if (order.draw) void draw(order.draw, { ms: order.ms ?? 4_000 });
     if (order.firstRequest) {

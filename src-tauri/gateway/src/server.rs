@@ -144,8 +144,8 @@ impl Gateway {
         let db = Db::open(&folder.layout.database, &folder.layout.backups())?;
         check_mark(&folder, &db).await?;
         let files = Files::open(folder.layout.files.clone()).map_err(StartError::Files)?;
-        let (thumbnails, orders) = Thumbnails::new(files.clone());
         let events = Events::default();
+        let (thumbnails, orders) = Thumbnails::new(files.clone(), events.clone());
         let library = Library::new(db.clone(), files, thumbnails.clone(), events.clone());
         let table = db.read(store::load_settings).await?;
         let settings = LiveSettings::new(Settings::resolve(config, &table, keys_of(&secrets)));

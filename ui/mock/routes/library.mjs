@@ -1,7 +1,8 @@
-// Images, jobs, cache.
+// Images, jobs, cache, bucket.
+import { cache, start, testBucket, trustClock } from '../cache.mjs';
 import { tell, tellStats } from '../events.mjs';
 import { Failure } from '../http.mjs';
-import { cache, nextId, shown, state, touched } from '../state.mjs';
+import { shown, state } from '../state.mjs';
 
 const KEYS = { created: 'created_at', accessed: 'accessed_at', size: 'bytes' };
 const byId = (id) => state.library.find((one) => one.id === id);
@@ -75,56 +76,6 @@ function remove({ ids, what, last_copies }) {
     return { items };
 }
 
-function apply(job, one) {
-    if (job.kind === 'clean_expired' || job.kind === 'clear_local') one.local = false;
-    if (job.kind === 'upload_pending' || job.kind === 'retry_failed') one.cloud = 'stored';
-    if (job.kind === 'make_thumbnails') one.thumbnail = 'made';
-    job.bytes += one.bytes;
-}
-
-function run(job, work) {
-    const step = Math.max(1, Math.ceil(work.length / 25));
-    const timer = setInterval(() => {
-        if (job.state === 'running') {
-            for (const one of work.slice(job.done, job.done + step)) apply(job, one);
-            job.done = Math.min(work.length, job.done + step);
-            if (job.done === work.length) job.state = 'done';
-        }
-        if (job.state !== 'running') {
-            job.ended_at = Date.now();
-            clearInterval(timer);
-            tellStats();
-        }
-        tell('job', job);
-    }, 250);
-    timer.unref();
-}
-
-function start({ kind, last_copies }) {
-    if (state.jobs.some((job) => job.kind === kind && job.state === 'running'))
-        throw new Failure(409, 'already_running', 'the same job is running');
-    if (!state.bucket && /upload|retry/.test(kind))
-        throw new Failure(409, 'no_bucket', 'no bucket is configured');
-    const work =
-        kind === 'clear_local' && last_copies ? state.library.filter((one) => one.local) : touched(kind);
-    const job = {
-        id: `job-${nextId()}`,
-        kind,
-        state: 'running',
-        done: 0,
-        total: work.length,
-        bytes: 0,
-        failed: 0,
-        message: null,
-        started_at: Date.now(),
-        ended_at: null,
-    };
-    state.jobs = [job, ...state.jobs].slice(0, 20);
-    tell('job', job);
-    run(job, work);
-    return job;
-}
-
 export const closed = {
     'GET /images': ({ query }) => list(query),
     'GET /images/:id': ({ params, request }) => details(params.id, request.headers.host),
@@ -133,6 +84,8 @@ export const closed = {
         items: [...new Set(state.library.map((one) => one.model).filter(Boolean))].sort(),
     }),
     'GET /cache': () => cache(),
+    'POST /cache/clock': () => trustClock(),
+    'POST /bucket/test': ({ body }) => testBucket(body),
     'GET /jobs': () => ({ items: state.jobs }),
     'POST /jobs': ({ body }) => start(body),
     'DELETE /jobs/:id': ({ params }) => {

@@ -1,5 +1,6 @@
 // Settings, the gateway key, upstreams.
 import { randomBytes } from 'node:crypto';
+import { bucket } from '../cache.mjs';
 import { tell } from '../events.mjs';
 import { Failure } from '../http.mjs';
 import { nextId, state } from '../state.mjs';
@@ -17,9 +18,32 @@ function wrong(setting, value) {
     if (shape.kind === 'base_url' && value && !/^https?:\/\/[^/\s]+/.test(value))
         return '应为 http:// 或 https:// 开头的地址';
     if (shape.max && value.length > shape.max) return `最多 ${shape.max} 个字符`;
-    if (shape.kind === 'aliases' && value.split('\n').some((line) => line.trim() && !line.includes('=')))
-        return '每行一条:别名=模型';
+    if (shape.kind === 'aliases' && value.split('\n').some((line) => line.trim() && !/[:：]/.test(line)))
+        return '每行一条：名称: 参数';
     return null;
+}
+
+function keep(setting, value) {
+    if (setting.shape.kind === 'secret') {
+        setting.is_set = value !== '';
+        return;
+    }
+    setting.value = value;
+    setting.is_set = value !== setting.default;
+}
+
+/** There is a bucket once all that it needs is there. */
+function bucketFollows() {
+    const of = (key) => state.settings.find((one) => one.key === key);
+    const place = of('r2_account_id').value || of('s3_endpoint').value;
+    state.bucket = !!(
+        place &&
+        of('r2_access_key_id').value &&
+        of('r2_bucket').value &&
+        of('r2_secret_access_key').is_set
+    );
+    tell('bucket', bucket());
+    tell('cache', {});
 }
 
 function upstream(id) {
@@ -66,8 +90,9 @@ export const closed = {
             throw new Failure(422, 'invalid_settings', 'some values are not valid', { fields });
         for (const [key, value] of Object.entries(body.values ?? {})) {
             const setting = state.settings.find((one) => one.key === key);
-            setting.value = value ?? setting.default;
+            keep(setting, value ?? setting.default);
         }
+        bucketFollows();
         tell('settings', {});
         return { items: state.settings };
     },

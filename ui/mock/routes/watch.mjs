@@ -93,12 +93,6 @@ export const closed = {
                     remedy: 'listen_all',
                 },
                 {
-                    place: 'docker_desktop',
-                    base_url: `http://host.docker.internal:${port}/v1`,
-                    works: true,
-                    remedy: null,
-                },
-                {
                     place: 'docker_linux',
                     base_url: `http://172.17.0.1:${port}/v1`,
                     works: false,
@@ -110,39 +104,15 @@ export const closed = {
     'POST /connect/check': async ({ body }) => {
         await new Promise((resolve) => setTimeout(resolve, 900));
         const reached = /localhost|127\.0\.0\.1|host\.docker/.test(body.base_url);
-        const step = (name, ok, code = null, message = null) => ({ step: name, ok, code, message });
-        if (!reached)
-            return {
-                ok: false,
-                steps: [
-                    step(
-                        'reach',
-                        false,
-                        'refused',
-                        '连接被拒绝:PicGate 只在 127.0.0.1 上监听,这个地址到不了它。',
-                    ),
-                ],
-            };
-        return { ok: true, steps: ['reach', 'key', 'models', 'link'].map((name) => step(name, true)) };
+        const step = (name, code = null) => ({ step: name, ok: code === null, code });
+        if (!reached) return { ok: false, steps: [step('reach', 'unreachable')] };
+        return { ok: true, steps: ['reach', 'key', 'link'].map((name) => step(name)) };
     },
     'GET /about': () => ({
         version: '0.1.0-mock',
-        commit: '1a2b3c4d5e6f',
         started_at: state.startedAt,
         data_dir: '/home/me/.local/share/picgate/store',
         database_bytes: 3_481_600,
-        licences: [
-            ['axum', '0.8.6', 'MIT'],
-            ['tokio', '1.48.0', 'MIT'],
-            ['rusqlite', '0.37.0', 'MIT'],
-            ['serde', '1.0.228', 'MIT OR Apache-2.0'],
-            ['reqwest', '0.12.24', 'MIT OR Apache-2.0'],
-            ['image', '0.25.8', 'MIT OR Apache-2.0'],
-            ['svelte', '5.57.3', 'MIT'],
-            ['bits-ui', '2.21.0', 'MIT'],
-            ['uplot', '1.6.32', 'MIT'],
-            ['@lucide/svelte', '1.48.0', 'ISC'],
-        ].map(([name, version, licence]) => ({ name, version, licence })),
     }),
 };
 

@@ -41,6 +41,18 @@ pub enum State {
     Failed,
 }
 
+impl State {
+    /// A stable word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What was found out about one part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {

@@ -6,7 +6,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::thumbnail;
 use crate::{
-    model::{MediaType, Sha256, Thumbnail},
+    events::Events,
+    model::{Event, MediaType, Sha256, Thumbnail},
     store::{Db, Files, pending_thumbnails, set_thumbnail},
 };
 
@@ -40,13 +41,14 @@ pub struct Thumbnails {
     queue: mpsc::Sender<(Sha256, MediaType)>,
     /// Counts thumbnails that were tried, for those who wait.
     tried: watch::Sender<u64>,
+    events: Events,
 }
 
 impl Thumbnails {
     /// A queue and the end that [`Self::work`] takes from.
-    pub fn new(files: Files) -> (Self, mpsc::Receiver<(Sha256, MediaType)>) {
+    pub fn new(files: Files, events: Events) -> (Self, mpsc::Receiver<(Sha256, MediaType)>) {
         let (queue, orders) = mpsc::channel(QUEUE);
-        (Self { files, queue, tried: watch::Sender::new(0) }, orders)
+        (Self { files, queue, tried: watch::Sender::new(0), events }, orders)
     }
 
     /// Asks for a thumbnail; never waits.
@@ -140,12 +142,17 @@ impl Thumbnails {
             return true;
         }
         let batch = std::mem::take(tried);
+        let told: Vec<Sha256> = batch.iter().map(|(sha256, _)| *sha256).collect();
         let noted = db.write(move |t| {
             batch.iter().try_for_each(|(sha256, error)| {
                 let state = if error.is_none() { Thumbnail::Made } else { Thumbnail::Failed };
                 set_thumbnail(t, *sha256, state, error.as_deref())
             })
         });
-        noted.await.is_ok()
+        let noted = noted.await.is_ok();
+        if noted {
+            told.into_iter().for_each(|sha256| self.events.tell(Event::Thumbnail(sha256)));
+        }
+        noted
     }
 }

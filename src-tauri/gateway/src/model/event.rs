@@ -1,6 +1,6 @@
 //! What happens while somebody watches: told to whoever listens, forgotten otherwise.
 
-use super::{ActivityRecord, ImageId};
+use super::{ActivityRecord, ImageId, Sha256};
 
 /// A request that is being answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub enum Event {
     Running,
     /// An image was saved.
     Saved(ImageId),
-    /// A thumbnail was made, or could not be.
-    Thumbnail,
+    /// A thumbnail was made, or could not be: of the images with these bytes.
+    Thumbnail(Sha256),
     /// Images were deleted.
     Deleted(Vec<ImageId>),
     /// A request was answered.

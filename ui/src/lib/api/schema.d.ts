@@ -4,121 +4,45 @@
  */
 
 export interface paths {
-  '/session': {
+  '/about': {
     parameters: {
       query?: never;
       header?: never;
       path?: never;
       cookie?: never;
     };
-    /** Who is signed in, and whether set-up is done */
-    get: operations['session'];
+    /** What we are. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['About'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     put?: never;
     post?: never;
     delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/session/setup': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Creates the admin with the one-time ticket */
-    post: operations['setup'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/session/login': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Signs in */
-    post: operations['login'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/session/ticket': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Signs in with a one-time ticket of the desktop app */
-    post: operations['ticketLogin'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/session/logout': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Signs out */
-    post: operations['logout'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/sessions': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** All sessions */
-    get: operations['sessions'];
-    put?: never;
-    post?: never;
-    /** Ends all other sessions */
-    delete: operations['endOtherSessions'];
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/sessions/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    /** Ends one session */
-    delete: operations['endSession'];
     options?: never;
     head?: never;
     patch?: never;
@@ -133,303 +57,37 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Changes the password and ends the other sessions */
-    post: operations['changePassword'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/settings': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    /** Changes the password; other sessions end. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['ChangePassword'];
+        };
+      };
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
     };
-    /** All settings */
-    get: operations['settings'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    /** Changes settings, all or none; null goes back to the default */
-    patch: operations['patchSettings'];
-    trace?: never;
-  };
-  '/gateway-key': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** The key that clients use */
-    get: operations['gatewayKey'];
-    put?: never;
-    /** A given key or a new random one */
-    post: operations['setGatewayKey'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/upstreams': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Upstreams in order of preference */
-    get: operations['upstreams'];
-    put?: never;
-    /** Adds an upstream */
-    post: operations['createUpstream'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/upstreams/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    /** Removes an upstream */
-    delete: operations['deleteUpstream'];
-    options?: never;
-    head?: never;
-    /** Changes an upstream */
-    patch: operations['patchUpstream'];
-    trace?: never;
-  };
-  '/upstreams/order': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    /** Order of preference */
-    put: operations['orderUpstreams'];
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/upstreams/test': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Asks an upstream for its models and says in words what is wrong */
-    post: operations['testUpstream'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/upstreams/{id}/forget': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Forgets what was learnt */
-    post: operations['forgetUpstream'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/stats': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** What the dashboard shows */
-    get: operations['stats'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/images': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** A page of images */
-    get: operations['images'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/images/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** One image with everything known about it */
-    get: operations['image'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/images/delete': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Deletes copies of images, with a result for each */
-    post: operations['deleteImages'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/models': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Model names that occur in the library */
-    get: operations['models'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/cache': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Use of the cache and what each action would do now */
-    get: operations['cache'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/jobs': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Jobs that run or ran lately */
-    get: operations['jobs'];
-    put?: never;
-    /** Starts a job */
-    post: operations['startJob'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/jobs/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    /** Cancels a job */
-    delete: operations['cancelJob'];
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/logs': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Log lines, newest first */
-    get: operations['logs'];
-    put?: never;
-    post?: never;
-    /** Clears the log */
-    delete: operations['clearLogs'];
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/logs/export': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** The log as a text file */
-    get: operations['exportLogs'];
-    put?: never;
-    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -443,25 +101,42 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Requests that were handled, newest first */
-    get: operations['activity'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/events': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    /** Requests that were answered. */
+    get: {
+      parameters: {
+        query?: {
+          /** @description `failed`: only failures. */
+          outcome?: components['schemas']['ActivityFilter'];
+          /** @description Only records before this one. */
+          before?: number;
+          /** @description 1 to 500. */
+          limit?: number;
+        };
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ActivityPage'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
     };
-    /** Everything live; first event `snapshot` (Snapshot), then stats, running, job, image, thumbnail, images_deleted, log, activity, upstream, settings */
-    get: operations['events'];
     put?: never;
     post?: never;
     delete?: never;
@@ -470,7 +145,7 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/draw-test': {
+  '/bucket/test': {
     parameters: {
       query?: never;
       header?: never;
@@ -479,8 +154,125 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Draws a test picture along the whole path */
-    post: operations['drawTest'];
+    /** Tries a bucket: whether it can be reached, written, read and deleted from. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['BucketProbe'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['BucketTest'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/cache': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Where bytes lie, and what each action would do now. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Cache'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/cache/clock': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** The clock is right, although it jumped. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     delete?: never;
     options?: never;
     head?: never;
@@ -494,8 +286,35 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Base URLs as clients in different places see them */
-    get: operations['connect'];
+    /** Where clients reach us. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Connect'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     put?: never;
     post?: never;
     delete?: never;
@@ -513,25 +332,1432 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Does what a client would do, through that base URL */
-    post: operations['checkConnect'];
+    /** Tries one of our own addresses as a client would: models with the key, then a picture by its link. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Check'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Checked'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     delete?: never;
     options?: never;
     head?: never;
     patch?: never;
     trace?: never;
   };
-  '/about': {
+  '/draw-test': {
     parameters: {
       query?: never;
       header?: never;
       path?: never;
       cookie?: never;
     };
-    /** Version, data folder, licences */
-    get: operations['about'];
+    get?: never;
+    put?: never;
+    /** Draws a picture the way a client would. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['DrawTest'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Drawn'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/events': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Everything as it happens: a `snapshot` first, then what `Told` names. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'text/event-stream': string;
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/gateway-key': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The key that clients need. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['GatewayKey'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    /** Another key; the old one is no longer good. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['NewGatewayKey'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['GatewayKey'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** A page of images. */
+    get: {
+      parameters: {
+        query?: {
+          /** @description `created` (default), `accessed` or `size`. */
+          sort?: components['schemas']['SortBy'];
+          /** @description `desc` (default) or `asc`. */
+          order?: components['schemas']['SortOrder'];
+          /** @description 1 to 200. */
+          limit?: number;
+          /** @description Where the page before ended: its `next`. */
+          after?: string;
+          /** @description Words of prompts, also of one Chinese character. */
+          q?: string;
+          /** @description How they came to us. */
+          source?: components['schemas']['ImageSource'];
+          /** @description A model name. */
+          model?: string;
+          /** @description Saved at or after this time, in milliseconds. */
+          from?: number;
+          /** @description Saved before this time, in milliseconds. */
+          to?: number;
+        };
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ImagePage'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/delete': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Deletes images, and says of each what became of it. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Delete'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['DeletedItems'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/images/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** All that is known of an image. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ImageDetails'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/jobs': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Long work that runs or has ended lately. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Jobs'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    /** Begins long work. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['NewJob'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Job'];
+          };
+        };
+        409: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/jobs/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Ends long work early; what is done stays done. */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/logs': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Lines of the log. */
+    get: {
+      parameters: {
+        query?: {
+          /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
+          level?: components['schemas']['Level'];
+          /** @description A piece of the message or of a field. */
+          q?: string;
+          /** @description Only of this request. */
+          request?: string;
+          /** @description Only lines before this one. */
+          before?: number;
+          /** @description 1 to 500. */
+          limit?: number;
+        };
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['LinePage'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    /** Forgets all lines. */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/logs/export': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** All lines as text. */
+    get: {
+      parameters: {
+        query?: {
+          /** @description The least level: `error`, `warn`, `info` (default) or `debug`. */
+          level?: components['schemas']['Level'];
+          /** @description A piece of the message or of a field. */
+          q?: string;
+          /** @description Only of this request. */
+          request?: string;
+          /** @description Only lines before this one. */
+          before?: number;
+          /** @description 1 to 500. */
+          limit?: number;
+        };
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'text/plain': string;
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/models': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Model names that occur in the library. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Names'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/session': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How things stand. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['SessionState'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/session/login': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Signs in. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['LogIn'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['SessionState'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/session/logout': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Signs out. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/session/setup': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Makes the account. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['SetUp'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['SessionState'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/session/ticket': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Signs in with a ticket that is good once. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['ByTicket'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['SessionState'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/sessions': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** All sessions. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Sessions'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    /** Ends all other sessions. */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/sessions/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Ends a session. */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          id: number;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/settings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** All settings. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['SettingItems'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /** Changes settings: all of them, or none if one cannot be used. */
+    patch: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['ChangeSettings'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['SettingItems'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    trace?: never;
+  };
+  '/stats': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Figures, plot, what runs, the latest pictures. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Stats'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/upstreams': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** All upstreams. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Upstreams'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    /** Adds an upstream. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['NewUpstream'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Upstreams'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/upstreams/order': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Puts upstreams in order; the first that is switched on is asked. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Order'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Upstreams'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/upstreams/test': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Tries an upstream: asks for its models, which costs nothing. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['TestUpstream'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Tested'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/upstreams/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Removes an upstream and its key. */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          id: number;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Upstreams'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    options?: never;
+    head?: never;
+    /** Changes an upstream. */
+    patch: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          id: number;
+        };
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['ChangeUpstream'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Upstreams'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    trace?: never;
+  };
+  '/upstreams/{id}/forget': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Forgets what an upstream taught by refusing. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          id: number;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Upstreams'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     delete?: never;
     options?: never;
     head?: never;
@@ -542,54 +1768,634 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
-    Error: {
-      error: {
-        /** @description stable; the UI goes by it */
-        code: string;
-        /** @description what was attempted, in words */
-        message: string;
-        /** @description what is wrong, by field */
-        fields?: {
-          [key: string]: string;
-        };
-      };
-    };
-    Session: {
-      /** @enum {string} */
-      state: 'setup' | 'signed_out' | 'signed_in';
-      username: string | null;
+    /** @description What we are. */
+    About: {
+      data_dir: string;
+      /** Format: int64 */
+      database_bytes: number;
+      /** Format: int64 */
+      started_at: number;
       version: string;
-      /** @enum {string} */
-      language: 'auto' | 'zh' | 'en';
-      needs_ticket: boolean;
     };
-    SessionRow: {
-      id: string;
-      current: boolean;
+    /** @description What an action would do now. */
+    Action: {
+      available: boolean;
+      /** Format: int64 */
+      bytes: number;
+      /** Format: int64 */
+      count: number;
+      reason: null | components['schemas']['Hindrance'];
+    };
+    /** @description All of them. */
+    Actions: {
+      clean_expired: components['schemas']['Action'];
+      clear_local: components['schemas']['Action'];
+      enforce_cap: components['schemas']['Action'];
+      forget_metadata: components['schemas']['Action'];
+      retry_failed: components['schemas']['Action'];
+      upload_pending: components['schemas']['Action'];
+    };
+    /** @description A request that was answered. */
+    Activity: {
+      /** Format: int64 */
+      at: number;
+      /** Format: int64 */
+      calls: number;
+      /** Format: int64 */
+      duration_ms: number;
+      endpoint: components['schemas']['Endpoint'];
+      /** Format: int64 */
+      first_byte_ms: number | null;
+      images: string[];
+      kind: components['schemas']['ActivityKind'];
+      message: string | null;
+      model: string | null;
+      /** @description What else was done. */
+      notes: {
+        [key: string]: unknown;
+      };
+      /** @description `ok`, or the code of the error. */
+      outcome: string;
+      prompt: string | null;
       /**
        * Format: int64
-       * @description milliseconds since 1970, UTC
+       * @description `null` in the event stream: it has no number yet.
+       */
+      seq: number | null;
+      streamed: boolean;
+      upstream: string | null;
+    };
+    /** @enum {string} */
+    ActivityFilter: 'failed';
+    /** @enum {string} */
+    ActivityKind: 'task' | 'chat' | 'drawing';
+    /** @description Newest first. */
+    ActivityPage: {
+      items: components['schemas']['Activity'][];
+      /**
+       * Format: int64
+       * @description For `before`; `null` at the end.
+       */
+      next: number | null;
+    };
+    /** @description A number of things and their bytes. */
+    Amount: {
+      /** Format: int64 */
+      bytes: number;
+      /** Format: int64 */
+      count: number;
+    };
+    /** @enum {string} */
+    BucketCondition: 'off' | 'unknown' | 'ok' | 'paused';
+    /** @description A bucket to be tried: what is left out is taken from the settings. */
+    BucketProbe: {
+      /** @default null */
+      r2_access_key_id?: string | null;
+      /** @default null */
+      r2_account_id?: string | null;
+      /** @default null */
+      r2_bucket?: string | null;
+      /** @default null */
+      r2_secret_access_key?: string | null;
+      /** @default null */
+      s3_endpoint?: string | null;
+      /** @default null */
+      s3_prefix?: string | null;
+      /** @default null */
+      s3_region?: string | null;
+    };
+    /** @description A step of it. */
+    BucketStep: {
+      code: string | null;
+      message: string | null;
+      ok: boolean;
+      step: components['schemas']['BucketStepName'];
+    };
+    /** @enum {string} */
+    BucketStepName: 'settings' | 'reach' | 'write' | 'read' | 'delete';
+    /** @description How it went. */
+    BucketTest: {
+      /** Format: int64 */
+      ms: number;
+      ok: boolean;
+      steps: components['schemas']['BucketStep'][];
+    };
+    /** @description How the bucket is. */
+    BucketView: {
+      /** @description Why it is paused: `unreachable`, `wrong_key`, … */
+      code: string | null;
+      /** @description The same in the server's words. */
+      message: string | null;
+      /** @description Host and name. */
+      name: string | null;
+      /**
+       * Format: int64
+       * @description Milliseconds since 1970.
+       */
+      next_try_at: number | null;
+      /**
+       * Format: int64
+       * @description Milliseconds since 1970.
+       */
+      since: number | null;
+      state: components['schemas']['BucketCondition'];
+    };
+    /** @description A ticket of the desktop app. */
+    ByTicket: {
+      ticket: string;
+    };
+    /** @description Where the bytes of all images lie, and what can be done about it. */
+    Cache: {
+      actions: components['schemas']['Actions'];
+      both: components['schemas']['Amount'];
+      bucket: components['schemas']['BucketView'];
+      /**
+       * Format: int64
+       * @description 0: no cap.
+       */
+      cap_bytes: number;
+      cloud_only: components['schemas']['Amount'];
+      disk: null | components['schemas']['Disk'];
+      /** @description What clearing would lose for ever if last copies may go. */
+      last_copies: components['schemas']['Amount'];
+      local_only: components['schemas']['Amount'];
+      missing: components['schemas']['Amount'];
+      sweep: components['schemas']['SweepView'];
+      uploads: null | components['schemas']['CopyFigures'];
+      /** Format: int64 */
+      used_bytes: number;
+    };
+    /** @description Old and new. */
+    ChangePassword: {
+      new_password: string;
+      old_password: string;
+    };
+    /** @description Changes: a value, or `null` for what holds when nothing is set. */
+    ChangeSettings: {
+      values: {
+        [key: string]: string | null;
+      };
+    };
+    /** @description What is to be changed. */
+    ChangeUpstream: {
+      /**
+       * @description Empty removes it.
+       * @default null
+       */
+      api_key?: string | null;
+      /** @default null */
+      base_url?: string | null;
+      /** @default null */
+      dialect?: null | components['schemas']['UpstreamDialect'];
+      /** @default null */
+      enabled?: boolean | null;
+      /** @default null */
+      model?: string | null;
+      /** @default null */
+      name?: string | null;
+    };
+    /** @description Something changed; what, is asked for elsewhere. */
+    Changed: Record<string, never>;
+    /** @description Which address to try. */
+    Check: {
+      base_url: string;
+    };
+    /** @enum {string} */
+    CheckCode: 'unreachable' | 'unknown_name' | 'not_picgate' | 'wrong_key' | 'no_link';
+    /** @description One step of a check. */
+    CheckStep: {
+      code: null | components['schemas']['CheckCode'];
+      ok: boolean;
+      step: components['schemas']['CheckStepName'];
+    };
+    /** @enum {string} */
+    CheckStepName: 'reach' | 'key' | 'link';
+    /** @description What came of it. */
+    Checked: {
+      ok: boolean;
+      steps: components['schemas']['CheckStep'][];
+    };
+    /** @enum {string} */
+    CloudState: 'none' | 'pending' | 'failed' | 'stored';
+    /** @description Where clients reach us. */
+    Connect: {
+      address: string;
+      listens: components['schemas']['Listens'];
+      model: string;
+      places: components['schemas']['Place'][];
+      /** Format: int32 */
+      port: number;
+      public_base_url: string | null;
+    };
+    /** @description Copies in figures. */
+    CopyFigures: {
+      /**
+       * Format: int64
+       * @description Tried in vain at least once; all are tried again.
+       */
+      failed: number;
+      /** @description Why the latest failure was one. */
+      last_error: string | null;
+      /**
+       * Format: int64
+       * @description To be made, failed ones included.
+       */
+      pending: number;
+      /**
+       * Format: int64
+       * @description Confirmed by the bucket.
+       */
+      stored: number;
+    };
+    /** @description Drawings of a day. */
+    DayFigures: {
+      /** @description `2026-11-01` */
+      day: string;
+      /** Format: int64 */
+      failed: number;
+      /** Format: int64 */
+      mean_ms: number | null;
+      /** Format: int64 */
+      ok: number;
+    };
+    /** @description What to delete. */
+    Delete: {
+      /** @description At most 1,000. */
+      ids: string[];
+      /** @description Also where no other copy exists. */
+      last_copies?: boolean;
+      what: components['schemas']['DeleteWhat'];
+    };
+    /** @enum {string} */
+    DeleteWhat: 'local' | 'cloud' | 'all';
+    /** @description What became of one. */
+    DeletedItem: {
+      code: null | components['schemas']['NotDeleted'];
+      id: string;
+      ok: boolean;
+    };
+    /** @description What became of each. */
+    DeletedItems: {
+      items: components['schemas']['DeletedItem'][];
+    };
+    /** @description Space. */
+    Disk: {
+      /**
+       * Format: int64
+       * @description Bytes.
+       */
+      free: number;
+      /**
+       * Format: int64
+       * @description Bytes.
+       */
+      total: number;
+    };
+    /** @description A picture to try the whole path. */
+    DrawTest: {
+      /** @default null */
+      prompt?: string | null;
+    };
+    /** @description What came of it. */
+    Drawn: {
+      image: components['schemas']['Image'];
+      link: string;
+      /** Format: int64 */
+      ms: number;
+    };
+    /** @enum {string} */
+    Endpoint: 'chat' | 'generations' | 'edits';
+    /** @description What the UI gets. */
+    ErrorBody: {
+      error: components['schemas']['ErrorDetail'];
+    };
+    /** @description See [`ErrorBody`]. */
+    ErrorDetail: {
+      /** @description Stable. */
+      code: string;
+      /** @description What is wrong with which field; mostly empty. */
+      fields: {
+        [key: string]: string;
+      };
+      /** @description For a person. */
+      message: string;
+    };
+    /** @description Figures that change while things happen. */
+    Figures: {
+      /**
+       * Format: int64
+       * @description Of all files on disk.
+       */
+      bytes: number;
+      images: components['schemas']['ImageFigures'];
+      uploads: null | components['schemas']['Uploads'];
+    };
+    /** @description The key of clients. */
+    GatewayKey: {
+      key: string;
+      /** @description The variable that fixes it. */
+      locked_by: string | null;
+    };
+    /** @enum {string} */
+    Hindrance: 'nothing' | 'off' | 'no_bucket' | 'bucket_paused' | 'clock';
+    /** @description Images that are gone. */
+    Ids: {
+      ids: string[];
+    };
+    /** @description An image as lists show it. */
+    Image: {
+      /**
+       * Format: int64
+       * @description Milliseconds since 1970-01-01 UTC.
+       */
+      accessed_at: number;
+      /**
+       * Format: int64
+       * @description Length of the file.
+       */
+      bytes: number;
+      /** @description The copy in the bucket. */
+      cloud: components['schemas']['CloudState'];
+      /**
+       * Format: int64
+       * @description Milliseconds since 1970-01-01 UTC.
        */
       created_at: number;
       /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
+       * Format: int32
+       * @description Pixels, if the file says so.
        */
-      seen_at: number;
+      height: number | null;
+      /** @description A UUID; the link is `/images/{id}`. */
+      id: string;
+      /** @description Whether the bytes are on disk. */
+      local: boolean;
+      /** @description `image/png`, … */
+      media_type: string;
+      /** @description The model name that the client used. */
+      model: string | null;
+      /** @description The user's words. */
+      prompt: string | null;
+      /** @description How it came to us. */
+      source: components['schemas']['ImageSource'];
+      /** @description The small picture at `/images/{id}/thumbnail`. */
+      thumbnail: components['schemas']['ThumbnailState'];
+      /**
+       * Format: int32
+       * @description Pixels, if the file says so.
+       */
+      width: number | null;
+    };
+    /** @description All that is known of an image. */
+    ImageDetails: components['schemas']['Image'] & {
+      became: components['schemas']['Image'][];
+      /** Format: int64 */
+      duration_ms: number | null;
+      links: components['schemas']['Links'];
+      made_from: components['schemas']['Parent'][];
+      /** @description Parameters of the request. */
+      parameters: {
+        [key: string]: unknown;
+      } | null;
+      revised_prompt: string | null;
+      sha256: string;
+      upstream: string | null;
+      upstream_model: string | null;
+    };
+    /** @description How many images there are. */
+    ImageFigures: {
+      /**
+       * Format: int64
+       * @description With their bytes on disk.
+       */
+      local: number;
+      /**
+       * Format: int64
+       * @description Whose bytes should be on disk and are not.
+       */
+      missing: number;
+      /** Format: int64 */
+      total: number;
+    };
+    /** @description A page. */
+    ImagePage: {
+      items: components['schemas']['Image'][];
+      /** @description For `after`; `null` at the end. */
+      next: string | null;
+      /**
+       * Format: int64
+       * @description All that are wanted.
+       */
+      total: number;
+    };
+    /** @enum {string} */
+    ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
+    /** @description Long work. */
+    Job: {
+      /** @description Whether nobody asked for it. */
+      automatic: boolean;
+      /** Format: int64 */
+      bytes: number;
+      /** Format: int64 */
+      done: number;
+      /** Format: int64 */
+      ended_at: number | null;
+      /** Format: int64 */
+      failed: number;
+      id: string;
+      kind: components['schemas']['JobKindName'];
+      message: string | null;
+      /** Format: int64 */
+      started_at: number;
+      state: components['schemas']['JobState'];
+      /** Format: int64 */
+      total: number;
+    };
+    /** @enum {string} */
+    JobKindName:
+      | 'clean_expired'
+      | 'enforce_cap'
+      | 'forget_metadata'
+      | 'clear_local'
+      | 'upload_pending'
+      | 'retry_failed'
+      | 'check_files'
+      | 'make_thumbnails';
+    /** @enum {string} */
+    JobState: 'running' | 'done' | 'failed' | 'cancelled';
+    /** @description The newest first. */
+    Jobs: {
+      items: components['schemas']['Job'][];
+    };
+    /** @enum {string} */
+    Language: 'auto' | 'zh' | 'en';
+    /** @enum {string} */
+    Level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
+    /** @description A line of the log. */
+    Line: {
+      /** Format: int64 */
+      at: number;
+      fields: {
+        [key: string]: string;
+      };
+      level: components['schemas']['Level'];
+      message: string;
+      request: string | null;
+      /** Format: int64 */
+      seq: number;
+      target: string;
+    };
+    /** @description Newest first. */
+    LinePage: {
+      items: components['schemas']['Line'][];
+      /**
+       * Format: int64
+       * @description For `before`; `null` at the end.
+       */
+      next: number | null;
+    };
+    /** @description Ways to write a link. */
+    Links: {
+      html: string;
+      markdown: string;
+      url: string;
+    };
+    /** @enum {string} */
+    Listens: 'loopback' | 'all' | 'address';
+    /** @description Name and password. */
+    LogIn: {
+      password: string;
+      username: string;
+    };
+    /** @description A list of names. */
+    Names: {
+      items: string[];
+    };
+    /** @description Another key; without one a random one is made. */
+    NewGatewayKey: {
+      key?: string | null;
+    };
+    /** @description What to begin. */
+    NewJob: {
+      kind: components['schemas']['JobKindName'];
+      /** @description Also what has no other copy: it is lost then. */
+      last_copies?: boolean;
+    };
+    /** @description What is known of a new one. */
+    NewUpstream: {
+      api_key?: string | null;
+      base_url?: string;
+      dialect?: null | components['schemas']['UpstreamDialect'];
+      kind: components['schemas']['UpstreamKind'];
+      model?: string;
+      name: string;
+    };
+    /** @enum {string} */
+    NotDeleted: 'not_found' | 'last_copy' | 'no_copy';
+    /** @description The ids in their new order. */
+    Order: {
+      ids: number[];
+    };
+    /** @description An image that an image was made from. */
+    Parent:
+      | components['schemas']['Image']
+      | {
+          /** @description Its id. */
+          id: string;
+          /** @description Always `true`. */
+          missing: boolean;
+        };
+    /** @description An address by which a client may reach us. */
+    Place: {
+      base_url: string;
+      place: components['schemas']['PlaceName'];
+      remedy: null | components['schemas']['Remedy'];
+      works: boolean;
+    };
+    /** @enum {string} */
+    PlaceName: 'host' | 'lan' | 'docker_desktop' | 'docker_linux';
+    /** @description What is wrong. */
+    Problem: {
+      code: string;
+      /** @description In the language that the browser prefers. */
+      message: string;
+    };
+    /** @enum {string} */
+    Remedy: 'listen_all' | 'listen_bridge';
+    /** @description A request that is being answered. */
+    Running: {
+      /** Format: int64 */
+      began_at: number;
+      endpoint: components['schemas']['Endpoint'];
+      id: string;
+      model: string | null;
+      prompt: string | null;
+    };
+    /** @enum {string} */
+    Section: 'gateway' | 'conversation' | 'history' | 'security' | 'cache' | 'bucket' | 'appearance';
+    /** @description A session. */
+    SessionItem: {
       address: string;
       agent: string;
+      /** Format: int64 */
+      created_at: number;
+      /** @description The one that asks. */
+      current: boolean;
+      /** Format: int64 */
+      id: number;
+      /** Format: int64 */
+      seen_at: number;
     };
+    /** @description How things stand with the visitor. */
+    SessionState: {
+      language: components['schemas']['Language'];
+      /** @description Setting up takes the ticket from the log. */
+      needs_ticket: boolean;
+      state: components['schemas']['Standing'];
+      /** @description The account's name, once signed in. */
+      username: string | null;
+      /** @description Of this program. */
+      version: string;
+    };
+    /** @description A list. */
+    Sessions: {
+      items: components['schemas']['SessionItem'][];
+    };
+    /** @description A first account. */
+    SetUp: {
+      password: string;
+      ticket: string;
+      username: string;
+    };
+    /** @description One setting. */
+    SettingItem: {
+      /** @description What holds when nothing is set. */
+      default: string;
+      /** @description Whether there is one, for a key; else whether it differs from the default. */
+      is_set: boolean;
+      key: string;
+      /** @description The variable that fixes it. */
+      locked_by: string | null;
+      /** @description Where the UI shows it. */
+      section: components['schemas']['Section'];
+      shape: components['schemas']['Shape'];
+      /** @description What holds. */
+      value: string;
+    };
+    /** @description All of them. */
+    SettingItems: {
+      items: components['schemas']['SettingItem'][];
+    };
+    /** @description What a setting takes. */
     Shape:
       | {
           /** @enum {string} */
           kind: 'text';
-          /** Format: int64 */
           max: number;
         }
       | {
           /** @enum {string} */
           kind: 'name';
-          /** Format: int64 */
           max: number;
         }
       | {
@@ -599,10 +2405,10 @@ export interface components {
       | {
           /** @enum {string} */
           kind: 'number';
-          /** Format: int64 */
-          min: number;
-          /** Format: int64 */
+          /** Format: int32 */
           max: number;
+          /** Format: int32 */
+          min: number;
         }
       | {
           /** @enum {string} */
@@ -616,1421 +2422,235 @@ export interface components {
       | {
           /** @enum {string} */
           kind: 'aliases';
+        }
+      | {
+          /** @enum {string} */
+          kind: 'hosts';
+        }
+      | {
+          /** @enum {string} */
+          kind: 'secret';
+          max: number;
         };
-    Setting: {
-      key: string;
-      /** @description always a string: "true", "8", … */
-      value: string;
-      default: string;
-      shape: components['schemas']['Shape'];
-      /** @enum {string} */
-      section: 'gateway' | 'conversation' | 'history' | 'security' | 'appearance' | 'cache';
-      /** @description name of the variable that fixes it */
-      locked_by: string | null;
+    /** @description How things are when a page begins to listen. */
+    Snapshot: {
+      bucket: components['schemas']['BucketView'];
+      jobs: components['schemas']['Job'][];
+      running: components['schemas']['Running'][];
+      stats: null | components['schemas']['Figures'];
     };
-    Settings: {
-      items: components['schemas']['Setting'][];
-    };
-    GatewayKey: {
-      key: string;
-      locked_by: string | null;
-    };
-    UpstreamHealth: {
+    /** @enum {string} */
+    SortBy: 'created' | 'accessed' | 'size';
+    /** @enum {string} */
+    SortOrder: 'desc' | 'asc';
+    /** @enum {string} */
+    Standing: 'setup' | 'signed_out' | 'signed_in';
+    /** @description The dashboard. */
+    Stats: {
       /**
        * Format: int64
-       * @description milliseconds since 1970, UTC
+       * @description Of all files.
        */
+      bytes: number;
+      days: components['schemas']['DayFigures'][];
+      disk: null | components['schemas']['Disk'];
+      /**
+       * Format: int64
+       * @description When a client first asked for something.
+       */
+      first_request_at: number | null;
+      images: components['schemas']['ImageFigures'];
+      latest: components['schemas']['Image'][];
+      running: components['schemas']['Running'][];
+      uploads: null | components['schemas']['Uploads'];
+      upstream: components['schemas']['Upstream'];
+    };
+    /** @enum {string} */
+    SweepPause: 'clock' | 'bucket';
+    /** @description The sweep. */
+    SweepView: {
+      /** @description What has no confirmed copy and therefore stays. */
+      held: components['schemas']['Amount'];
+      /** Format: int64 */
+      last_at: number | null;
+      /** Format: int64 */
+      next_at: number;
+      /**
+       * Format: int64
+       * @description Bytes above the cap.
+       */
+      over_bytes: number;
+      paused: null | components['schemas']['SweepPause'];
+    };
+    /** @description What to try: a stored upstream, with changes that are not stored yet. */
+    TestUpstream: {
+      /** @default null */
+      api_key?: string | null;
+      /** @default null */
+      base_url?: string | null;
+      /**
+       * Format: int64
+       * @default null
+       */
+      id?: number | null;
+      /** @default null */
+      kind?: null | components['schemas']['UpstreamKind'];
+      /** @default null */
+      model?: string | null;
+    };
+    /** @description What came of trying. */
+    Tested: {
+      /** @description Whether the model that is to be asked for is among them. */
+      has_model: boolean;
+      models: string[];
+      /** Format: int64 */
+      ms: number;
+      ok: boolean;
+      problem: null | components['schemas']['Problem'];
+    };
+    /** @enum {string} */
+    ThumbnailState: 'made' | 'pending' | 'failed';
+    /** @description One event of the stream: its name and its data, which is JSON. */
+    Told:
+      | {
+          /** @description The first one, and whenever the page was too slow for single ones. */
+          data: components['schemas']['Snapshot'];
+          /** @enum {string} */
+          event: 'snapshot';
+        }
+      | {
+          /** @description At most once a second. */
+          data: components['schemas']['Figures'];
+          /** @enum {string} */
+          event: 'stats';
+        }
+      | {
+          /** @description Requests that are being answered now. */
+          data: components['schemas']['Running'][];
+          /** @enum {string} */
+          event: 'running';
+        }
+      | {
+          /** @description A job began, went on or ended. */
+          data: components['schemas']['Job'];
+          /** @enum {string} */
+          event: 'job';
+        }
+      | {
+          /** @description How the bucket is. */
+          data: components['schemas']['BucketView'];
+          /** @enum {string} */
+          event: 'bucket';
+        }
+      | {
+          /** @description What the cache page shows has changed. */
+          data: components['schemas']['Changed'];
+          /** @enum {string} */
+          event: 'cache';
+        }
+      | {
+          /** @description An image is new or has changed. */
+          data: components['schemas']['Image'];
+          /** @enum {string} */
+          event: 'image';
+        }
+      | {
+          /** @description Images are gone. */
+          data: components['schemas']['Ids'];
+          /** @enum {string} */
+          event: 'images_deleted';
+        }
+      | {
+          /** @description A line of the log. */
+          data: components['schemas']['Line'];
+          /** @enum {string} */
+          event: 'log';
+        }
+      | {
+          /** @description A request was answered. */
+          data: components['schemas']['Activity'];
+          /** @enum {string} */
+          event: 'activity';
+        }
+      | {
+          /** @description All upstreams, one of which has changed. */
+          data: components['schemas']['Upstreams'];
+          /** @enum {string} */
+          event: 'upstreams';
+        }
+      | {
+          /** @description A setting has changed. */
+          data: components['schemas']['Changed'];
+          /** @enum {string} */
+          event: 'settings';
+        };
+    /** @description Copies in a bucket. */
+    Uploads: {
+      /**
+       * Format: int64
+       * @description Tried in vain at least once; all are tried again.
+       */
+      failed: number;
+      /**
+       * Format: int64
+       * @description To be made, failed ones included.
+       */
+      pending: number;
+      /**
+       * Format: int64
+       * @description Confirmed by the bucket.
+       */
+      stored: number;
+    };
+    /** @description A provider. */
+    Upstream: {
+      base_url: string;
+      dialect: components['schemas']['UpstreamDialect'];
+      enabled: boolean;
+      has_key: boolean;
+      health: components['schemas']['UpstreamHealth'];
+      /**
+       * Format: int64
+       * @description `null`: it is fixed by the environment, or the built-in demo that is there when nothing else is.
+       */
+      id: number | null;
+      kind: components['schemas']['UpstreamKind'];
+      /** @description What it taught by refusing. */
+      learnt: string[];
+      locked: boolean;
+      model: string;
+      name: string;
+      /** @description The one that is asked. */
+      preferred: boolean;
+    };
+    /** @enum {string} */
+    UpstreamDialect: 'auto' | 'chat' | 'images';
+    /** @description How an upstream did lately. */
+    UpstreamHealth: {
+      last_error: string | null;
+      /** Format: int64 */
+      last_error_at: number | null;
+      last_error_code: string | null;
+      /** Format: int64 */
       last_ok_at: number | null;
       /**
        * Format: int64
-       * @description milliseconds since 1970, UTC
+       * @description Until it answered, of the last calls, in milliseconds.
        */
-      last_error_at: number | null;
-      last_error_code: string | null;
-      last_error: string | null;
-      /** Format: int64 */
       median_ms: number | null;
     };
-    Upstream: {
-      /**
-       * Format: int64
-       * @description null: fixed by the environment
-       */
-      id: number | null;
-      name: string;
-      /** @enum {string} */
-      kind: 'openai' | 'demo';
-      base_url: string;
-      model: string;
-      /** @enum {string} */
-      dialect: 'auto' | 'chat' | 'images';
-      has_key: boolean;
-      enabled: boolean;
-      locked: boolean;
-      preferred: boolean;
-      learnt: string[];
-      health: components['schemas']['UpstreamHealth'];
-    };
+    /** @enum {string} */
+    UpstreamKind: 'openai' | 'demo';
+    /** @description In order of preference. */
     Upstreams: {
       items: components['schemas']['Upstream'][];
     };
-    NewUpstream: {
-      name: string;
-      /** @enum {string} */
-      kind: 'openai' | 'demo';
-      base_url: string;
-      model: string;
-      /** @enum {string} */
-      dialect: 'auto' | 'chat' | 'images';
-      api_key?: string;
-    };
-    UpstreamPatch: {
-      name?: string;
-      base_url?: string;
-      model?: string;
-      /** @enum {string} */
-      dialect?: 'auto' | 'chat' | 'images';
-      /** @description "" removes it */
-      api_key?: string;
-      enabled?: boolean;
-    };
-    UpstreamProbe: {
-      /** Format: int64 */
-      id?: number;
-      base_url?: string;
-      api_key?: string;
-      model?: string;
-      /** @enum {string} */
-      kind?: 'openai' | 'demo';
-    };
-    UpstreamTest: {
-      ok: boolean;
-      models: string[];
-      has_model: boolean;
-      problem: components['schemas']['Problem'] | null;
-      /** Format: int64 */
-      ms: number;
-    };
-    Problem: {
-      code: string;
-      /** @description in the language of Accept-Language */
-      message: string;
-    };
-    Running: {
-      id: string;
-      /** @enum {string} */
-      endpoint: 'chat' | 'generations' | 'edits';
-      prompt: string | null;
-      model: string | null;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      began_at: number;
-    };
-    Uploads: {
-      /** Format: int64 */
-      pending: number;
-      /** Format: int64 */
-      stored: number;
-      /** Format: int64 */
-      failed: number;
-    };
-    ImageCounts: {
-      /** Format: int64 */
-      total: number;
-      /** Format: int64 */
-      local: number;
-      /** Format: int64 */
-      missing: number;
-    };
-    Day: {
-      /** @description YYYY-MM-DD, local to the server */
-      day: string;
-      /** Format: int64 */
-      ok: number;
-      /** Format: int64 */
-      failed: number;
-      /** Format: int64 */
-      median_ms: number | null;
-    };
-    Figures: {
-      images: components['schemas']['ImageCounts'];
-      /**
-       * Format: int64
-       * @description blobs on disk
-       */
-      bytes: number;
-      /** @description null: no bucket configured */
-      uploads: components['schemas']['Uploads'] | null;
-    };
-    Stats: {
-      images: components['schemas']['ImageCounts'];
-      /**
-       * Format: int64
-       * @description blobs on disk
-       */
-      bytes: number;
-      disk: components['schemas']['Disk'] | null;
-      /** @description null: no bucket configured */
-      uploads: components['schemas']['Uploads'] | null;
-      days: components['schemas']['Day'][];
-      running: components['schemas']['Running'][];
-      latest: components['schemas']['Image'][];
-      upstream: components['schemas']['Upstream'];
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      first_request_at: number | null;
-    };
-    Disk: {
-      /**
-       * Format: int64
-       * @description bytes
-       */
-      free: number;
-      /**
-       * Format: int64
-       * @description bytes
-       */
-      total: number;
-    };
-    Image: {
-      id: string;
-      /** Format: int64 */
-      width: number | null;
-      /** Format: int64 */
-      height: number | null;
-      /**
-       * Format: int64
-       * @description bytes
-       */
-      bytes: number;
-      media_type: string;
-      /** @enum {string} */
-      source: 'generated' | 'edited' | 'uploaded' | 'imported';
-      prompt: string | null;
-      model: string | null;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      created_at: number;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      accessed_at: number;
-      local: boolean;
-      /** @enum {string} */
-      cloud: 'none' | 'pending' | 'stored' | 'failed';
-      /** @enum {string} */
-      thumbnail: 'made' | 'pending' | 'failed';
-    };
-    Links: {
-      url: string;
-      markdown: string;
-      html: string;
-    };
-    MissingImage: {
-      id: string;
-      /** @constant */
-      missing: true;
-    };
-    ImageDetails: components['schemas']['Image'] & {
-      revised_prompt: string | null;
-      upstream: string | null;
-      upstream_model: string | null;
-      parameters: {
-        [key: string]: unknown;
-      } | null;
-      /** Format: int64 */
-      duration_ms: number | null;
-      sha256: string;
-      links: components['schemas']['Links'];
-      made_from: (components['schemas']['Image'] | components['schemas']['MissingImage'])[];
-      became: components['schemas']['Image'][];
-    };
-    ImagePage: {
-      items: components['schemas']['Image'][];
-      next: string | null;
-      /** Format: int64 */
-      total: number;
-    };
-    Delete: {
-      ids: string[];
-      /** @enum {string} */
-      what: 'local' | 'cloud' | 'all';
-      last_copies: boolean;
-    };
-    Deleted: {
-      items: {
-        id: string;
-        ok: boolean;
-        /** @enum {string|null} */
-        code: 'last_copy' | 'not_found' | 'in_use' | null;
-      }[];
-    };
-    Names: {
-      items: string[];
-    };
-    Amount: {
-      /** Format: int64 */
-      count: number;
-      /**
-       * Format: int64
-       * @description bytes
-       */
-      bytes: number;
-    };
-    Cache: {
-      /**
-       * Format: int64
-       * @description bytes
-       */
-      used_bytes: number;
-      /**
-       * Format: int64
-       * @description bytes; 0: none
-       */
-      cap_bytes: number;
-      local_only: components['schemas']['Amount'];
-      both: components['schemas']['Amount'];
-      cloud_only: components['schemas']['Amount'];
-      actions: {
-        clean_expired: {
-          /** Format: int64 */
-          count: number;
-          /**
-           * Format: int64
-           * @description bytes
-           */
-          bytes: number;
-          available: boolean;
-          reason: string | null;
-        };
-        clear_local: {
-          /** Format: int64 */
-          count: number;
-          /**
-           * Format: int64
-           * @description bytes
-           */
-          bytes: number;
-          /** Format: int64 */
-          last_copies: number;
-        };
-        upload_pending: {
-          /** Format: int64 */
-          count: number;
-          available: boolean;
-          reason: string | null;
-        };
-        retry_failed: {
-          /** Format: int64 */
-          count: number;
-          available: boolean;
-          reason: string | null;
-        };
-      };
-    };
-    /** @enum {string} */
-    JobKind:
-      'clean_expired' | 'clear_local' | 'upload_pending' | 'retry_failed' | 'check_files' | 'make_thumbnails';
-    Job: {
-      id: string;
-      kind: components['schemas']['JobKind'];
-      /** @enum {string} */
-      state: 'running' | 'done' | 'failed' | 'cancelled';
-      /** Format: int64 */
-      done: number;
-      /** Format: int64 */
-      total: number;
-      /**
-       * Format: int64
-       * @description bytes
-       */
-      bytes: number;
-      /** Format: int64 */
-      failed: number;
-      message: string | null;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      started_at: number;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      ended_at: number | null;
-    };
-    Jobs: {
-      items: components['schemas']['Job'][];
-    };
-    NewJob: {
-      kind: components['schemas']['JobKind'];
-      last_copies?: boolean;
-    };
-    Line: {
-      /** Format: int64 */
-      seq: number;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      at: number;
-      /** @enum {string} */
-      level: 'error' | 'warn' | 'info' | 'debug';
-      target: string;
-      message: string;
-      fields: {
-        [key: string]: string;
-      };
-      request: string | null;
-    };
-    LinePage: {
-      items: components['schemas']['Line'][];
-      /** Format: int64 */
-      next: number | null;
-    };
-    Activity: {
-      /** Format: int64 */
-      seq: number;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      at: number;
-      endpoint: string;
-      /** @enum {string} */
-      kind: 'task' | 'chat' | 'drawing';
-      streamed: boolean;
-      model: string | null;
-      upstream: string | null;
-      prompt: string | null;
-      /** @description "ok" or a code */
-      outcome: string;
-      message: string | null;
-      images: string[];
-      /** Format: int64 */
-      calls: number;
-      /** Format: int64 */
-      first_byte_ms: number | null;
-      /** Format: int64 */
-      duration_ms: number | null;
-      notes: {
-        [key: string]: unknown;
-      };
-    };
-    ActivityPage: {
-      items: components['schemas']['Activity'][];
-      /** Format: int64 */
-      next: number | null;
-    };
-    Snapshot: {
-      stats: components['schemas']['Figures'];
-      running: components['schemas']['Running'][];
-      jobs: components['schemas']['Job'][];
-    };
-    TestDrawing: {
-      image: components['schemas']['Image'];
-      link: string;
-      /** Format: int64 */
-      ms: number;
-    };
-    Place: {
-      /** @enum {string} */
-      place: 'host' | 'lan' | 'docker_desktop' | 'docker_linux';
-      base_url: string;
-      works: boolean;
-      /** @enum {string|null} */
-      remedy: 'listen_all' | 'listen_bridge' | 'set_public_base_url' | null;
-    };
-    Connect: {
-      /** Format: int64 */
-      port: number;
-      model: string;
-      /** @enum {string} */
-      listens: 'loopback' | 'all' | 'address';
-      address: string;
-      public_base_url: string | null;
-      places: components['schemas']['Place'][];
-    };
-    ConnectStep: {
-      /** @enum {string} */
-      step: 'reach' | 'key' | 'models' | 'link';
-      ok: boolean;
-      code: string | null;
-      message: string | null;
-    };
-    ConnectCheck: {
-      ok: boolean;
-      steps: components['schemas']['ConnectStep'][];
-    };
-    About: {
-      version: string;
-      commit: string | null;
-      /**
-       * Format: int64
-       * @description milliseconds since 1970, UTC
-       */
-      started_at: number;
-      data_dir: string;
-      /**
-       * Format: int64
-       * @description bytes
-       */
-      database_bytes: number;
-      licences: {
-        name: string;
-        version: string;
-        licence: string;
-      }[];
-    };
   };
-  responses: {
-    /** @description What went wrong */
-    Error: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        'application/json': components['schemas']['Error'];
-      };
-    };
-  };
+  responses: never;
   parameters: never;
   requestBodies: never;
   headers: never;
   pathItems: never;
 }
 export type $defs = Record<string, never>;
-export interface operations {
-  session: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Session'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  setup: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          ticket: string;
-          username: string;
-          password: string;
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Session'];
-        };
-      };
-      401: components['responses']['Error'];
-      403: components['responses']['Error'];
-      409: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  login: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          username: string;
-          password: string;
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Session'];
-        };
-      };
-      401: components['responses']['Error'];
-      429: components['responses']['Error'];
-    };
-  };
-  ticketLogin: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          ticket: string;
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Session'];
-        };
-      };
-      401: components['responses']['Error'];
-      403: components['responses']['Error'];
-    };
-  };
-  logout: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  sessions: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': {
-            items: components['schemas']['SessionRow'][];
-          };
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  endOtherSessions: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  endSession: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-      404: components['responses']['Error'];
-    };
-  };
-  changePassword: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          old_password: string;
-          new_password: string;
-        };
-      };
-    };
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  settings: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Settings'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  patchSettings: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          values: {
-            [key: string]: string | null;
-          };
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Settings'];
-        };
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  gatewayKey: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['GatewayKey'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  setGatewayKey: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          key?: string;
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': {
-            key: string;
-          };
-        };
-      };
-      401: components['responses']['Error'];
-      409: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  upstreams: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Upstreams'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  createUpstream: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['NewUpstream'];
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Upstream'];
-        };
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  deleteUpstream: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: number;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-      404: components['responses']['Error'];
-      409: components['responses']['Error'];
-    };
-  };
-  patchUpstream: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: number;
-      };
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['UpstreamPatch'];
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Upstream'];
-        };
-      };
-      401: components['responses']['Error'];
-      404: components['responses']['Error'];
-      409: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  orderUpstreams: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          ids: number[];
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Upstreams'];
-        };
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  testUpstream: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['UpstreamProbe'];
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['UpstreamTest'];
-        };
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  forgetUpstream: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: number;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-      404: components['responses']['Error'];
-    };
-  };
-  stats: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Stats'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  images: {
-    parameters: {
-      query?: {
-        sort?: 'created' | 'accessed' | 'size';
-        order?: 'desc' | 'asc';
-        limit?: number;
-        after?: string;
-        q?: string;
-        source?: 'generated' | 'edited' | 'uploaded' | 'imported';
-        model?: string;
-        from?: number;
-        to?: number;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ImagePage'];
-        };
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  image: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ImageDetails'];
-        };
-      };
-      401: components['responses']['Error'];
-      404: components['responses']['Error'];
-    };
-  };
-  deleteImages: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['Delete'];
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Deleted'];
-        };
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  models: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Names'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  cache: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Cache'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  jobs: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Jobs'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  startJob: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['NewJob'];
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Job'];
-        };
-      };
-      401: components['responses']['Error'];
-      409: components['responses']['Error'];
-    };
-  };
-  cancelJob: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-      404: components['responses']['Error'];
-    };
-  };
-  logs: {
-    parameters: {
-      query?: {
-        level?: 'error' | 'warn' | 'info' | 'debug';
-        q?: string;
-        request?: string;
-        before?: number;
-        limit?: number;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['LinePage'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  clearLogs: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Done */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  exportLogs: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'text/plain': string;
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  activity: {
-    parameters: {
-      query?: {
-        before?: number;
-        limit?: number;
-        outcome?: string;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ActivityPage'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  events: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'text/event-stream': string;
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  drawTest: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          prompt?: string;
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['TestDrawing'];
-        };
-      };
-      401: components['responses']['Error'];
-      429: components['responses']['Error'];
-      500: components['responses']['Error'];
-    };
-  };
-  connect: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Connect'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-  checkConnect: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          base_url: string;
-        };
-      };
-    };
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ConnectCheck'];
-        };
-      };
-      401: components['responses']['Error'];
-      422: components['responses']['Error'];
-    };
-  };
-  about: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description OK */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['About'];
-        };
-      };
-      401: components['responses']['Error'];
-    };
-  };
-}
+export type operations = Record<string, never>;

@@ -1,21 +1,8 @@
 // What a setting takes: checked here before it is sent, and the server's refusal in the words of the page's language.
+import type { Setting, Shape } from '$lib/api';
 import { m } from '$lib/messages';
 
-export type Shape =
-  | { kind: 'text' | 'name'; max: number }
-  | { kind: 'switch' }
-  | { kind: 'number'; min: number; max: number }
-  | { kind: 'word'; words: string[] }
-  | { kind: 'base_url' | 'aliases' | 'hosts' };
-
-export type Setting = {
-  key: string;
-  value: string;
-  default: string;
-  shape: Shape;
-  section: string;
-  locked_by?: string | null;
-};
+export type { Setting, Shape };
 
 const bytesOf = (text: string) => new TextEncoder().encode(text).length;
 const HOST = /^(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?$/;

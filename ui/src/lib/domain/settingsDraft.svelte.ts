@@ -128,10 +128,8 @@ export class SettingsDraft {
   /** Whether to go on with what is left. */
   async #send(batch: Map<string, Value>): Promise<boolean> {
     try {
-      const answer: unknown = await call(
-        api.PATCH('/settings', { body: { values: Object.fromEntries(batch) } }),
-      );
-      this.take((answer as { items: Setting[] }).items);
+      const answer = await call(api.PATCH('/settings', { body: { values: Object.fromEntries(batch) } }));
+      this.take(answer.items);
       this.savedAt = Date.now();
       for (const [key, value] of batch) if (this.typed.get(key) === value) this.#saved(key, value);
       this.#onsaved(this.items);

@@ -1,10 +1,10 @@
 // Upstreams: what the admin API does with them (every change answers the whole list), presets, and their words.
 import { api, call } from '$lib/api';
-import type { NewUpstream, Upstream, UpstreamPatch, UpstreamTest } from '$lib/api';
+import type { NewUpstream, Upstream, UpstreamPatch, UpstreamProbe, UpstreamTest } from '$lib/api';
 import { m } from '$lib/messages';
 
-async function listOf(answer: Promise<unknown>): Promise<Upstream[]> {
-  return ((await answer) as { items: Upstream[] }).items;
+async function listOf(answer: Promise<{ items: Upstream[] }>): Promise<Upstream[]> {
+  return (await answer).items;
 }
 const at = (id: number) => ({ params: { path: { id } } });
 
@@ -16,16 +16,10 @@ export const upstreams = {
   remove: (id: number) => listOf(call(api.DELETE('/upstreams/{id}', at(id)))),
   order: (ids: number[]) => listOf(call(api.PUT('/upstreams/order', { body: { ids } }))),
   forget: (id: number) => listOf(call(api.POST('/upstreams/{id}/forget', at(id)))),
-  test: (body: {
-    id?: number;
-    kind?: Upstream['kind'];
-    base_url?: string;
-    api_key?: string;
-    model?: string;
-  }): Promise<UpstreamTest> => call(api.POST('/upstreams/test', { body })),
+  test: (body: UpstreamProbe): Promise<UpstreamTest> => call(api.POST('/upstreams/test', { body })),
 };
 
-export type Preset = Pick<NewUpstream, 'kind' | 'base_url' | 'model' | 'dialect'> & {
+export type Preset = Pick<Upstream, 'kind' | 'base_url' | 'model' | 'dialect'> & {
   id: string;
   label: () => string;
   about: () => string;

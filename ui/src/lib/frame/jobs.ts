@@ -5,6 +5,8 @@ import { m } from '$lib/messages';
 
 const KINDS: Record<JobKind, () => string> = {
   clean_expired: () => m.job_clean_expired(),
+  enforce_cap: () => m.job_enforce_cap(),
+  forget_metadata: () => m.job_forget_metadata(),
   clear_local: () => m.job_clear_local(),
   upload_pending: () => m.job_upload_pending(),
   retry_failed: () => m.job_retry_failed(),

@@ -1,7 +1,6 @@
 // The days of the plot: all of the last 30, also those on which nothing was drawn.
 import type { Day } from '$lib/api';
 
-/** The server calls the mean of a day `mean_ms`. */
 export type DayOf = { day: string; ok: number; failed: number; mean: number | null };
 
 const COUNT = 30;
@@ -14,7 +13,7 @@ const name = (date: Date) =>
   ].join('-');
 
 export function fillDays(days: Day[], today = new Date()): DayOf[] {
-  const known = new Map(days.map((day) => [day.day, day as Day & { mean_ms?: number | null }]));
+  const known = new Map(days.map((day) => [day.day, day]));
   return Array.from({ length: COUNT }, (_, index) => {
     const date = new Date(today.getFullYear(), today.getMonth(), today.getDate() - (COUNT - 1 - index));
     const found = known.get(name(date));
@@ -22,7 +21,7 @@ export function fillDays(days: Day[], today = new Date()): DayOf[] {
       day: name(date),
       ok: found?.ok ?? 0,
       failed: found?.failed ?? 0,
-      mean: found?.mean_ms ?? found?.median_ms ?? null,
+      mean: found?.mean_ms ?? null,
     };
   });
 }

@@ -89,11 +89,6 @@ class GalleryList {
     this.waiting = [];
   }
 
-  thumbnailMade(id: string): void {
-    const index = this.indexOf(id);
-    if (index >= 0) this.items = this.items.with(index, { ...this.items[index]!, thumbnail: 'made' });
-  }
-
   remove(ids: Iterable<string>): void {
     const gone = new Set(ids);
     const before = this.items.length + this.waiting.length;
@@ -130,7 +125,7 @@ class GalleryList {
       const query = { ...this.#request, limit: PAGE, after: after ?? undefined };
       const page = await call(api.GET('/images', { params: { query }, signal: control.signal }));
       if (this.#control !== control) return;
-      take({ ...page, next: page.next ?? null });
+      take(page);
     } catch (cause) {
       if (this.#control !== control || wasAborted(cause)) return;
       this.error = asApiError(cause);

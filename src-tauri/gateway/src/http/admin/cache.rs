@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{
     error::{AdminError, Body},
     overview::Disk,
+    words::{BucketCondition, BucketStepName, Hindrance, JobKindName, JobState, SweepPause},
 };
 use crate::{
     cloud::{self, Bucket},
@@ -41,8 +42,8 @@ pub struct Action {
     count: i64,
     bytes: i64,
     available: bool,
-    /// Why not: `nothing`, `off`, `no_bucket`, `bucket_paused` or `clock`.
-    reason: Option<&'static str>,
+    /// Why not.
+    reason: Option<Hindrance>,
 }
 
 /// All of them.
@@ -59,8 +60,7 @@ pub struct Actions {
 /// How the bucket is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BucketView {
-    /// `off`, `unknown`, `ok` or `paused`.
-    state: &'static str,
+    state: BucketCondition,
     /// Host and name.
     name: Option<String>,
     /// Why it is paused: `unreachable`, `wrong_key`, …
@@ -76,7 +76,7 @@ pub struct BucketView {
 impl From<BucketState> for BucketView {
     fn from(state: BucketState) -> Self {
         let BucketState { state, name, code, message, since, next_try_at } = state;
-        Self { state, name, code, message, since, next_try_at }
+        Self { state: state.into(), name, code, message, since, next_try_at }
     }
 }
 
@@ -98,8 +98,8 @@ pub struct CopyFigures {
 pub struct SweepView {
     next_at: i64,
     last_at: Option<i64>,
-    /// `clock` or `bucket`: why nothing goes.
-    paused: Option<&'static str>,
+    /// Why nothing goes.
+    paused: Option<SweepPause>,
     /// Bytes above the cap.
     over_bytes: i64,
     /// What has no confirmed copy and therefore stays.
@@ -130,11 +130,8 @@ pub struct Cache {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Job {
     id: String,
-    /// `clean_expired`, `enforce_cap`, `forget_metadata`, `clear_local`, `upload_pending`, `retry_failed`,
-    /// `check_files` or `make_thumbnails`.
-    kind: &'static str,
-    /// `running`, `done`, `failed` or `cancelled`.
-    state: &'static str,
+    kind: JobKindName,
+    state: JobState,
     done: u64,
     total: u64,
     bytes: u64,
@@ -150,8 +147,8 @@ impl From<JobView> for Job {
     fn from(view: JobView) -> Self {
         Self {
             id: view.id.to_string(),
-            kind: view.kind.word(),
-            state: view.state,
+            kind: view.kind.word().into(),
+            state: view.state.into(),
             done: view.done,
             total: view.total,
             bytes: view.bytes,
@@ -173,7 +170,7 @@ pub struct Jobs {
 /// What to begin.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewJob {
-    kind: String,
+    kind: JobKindName,
     /// Also what has no other copy: it is lost then.
     #[serde(default)]
     last_copies: bool,
@@ -195,8 +192,7 @@ pub struct BucketProbe {
 /// A step of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BucketStep {
-    /// `settings`, `reach`, `write`, `read` or `delete`.
-    step: &'static str,
+    step: BucketStepName,
     ok: bool,
     code: Option<&'static str>,
     message: Option<String>,
@@ -230,7 +226,7 @@ pub async fn cache(State(app): State<App>) -> Result<Json<Cache>, AdminError> {
     let action = async |kind: JobKind| -> Result<Action, AdminError> {
         let preview = app.sweep.preview(kind).await?;
         let sweep::Amount { count, bytes } = preview.amount;
-        Ok(Action { count, bytes, available: preview.reason.is_none(), reason: preview.reason })
+        Ok(Action { count, bytes, available: preview.reason.is_none(), reason: preview.reason.map(Hindrance::from) })
     };
     let view = app.sweep.view();
     let over_bytes = rules.cap.map_or(0, |cap| (figures.bytes - cap as i64).max(0));
@@ -250,7 +246,13 @@ pub async fn cache(State(app): State<App>) -> Result<Json<Cache>, AdminError> {
             stored: copied.stored,
             last_error: copied.last_error,
         }),
-        sweep: SweepView { next_at: view.next_at, last_at: view.last_at, paused: view.paused, over_bytes, held: places.local_only.into() },
+        sweep: SweepView {
+            next_at: view.next_at,
+            last_at: view.last_at,
+            paused: view.paused.map(SweepPause::from),
+            over_bytes,
+            held: places.local_only.into(),
+        },
         actions: Actions {
             clean_expired: action(JobKind::CleanExpired).await?,
             enforce_cap: action(JobKind::EnforceCap).await?,
@@ -280,7 +282,7 @@ pub async fn jobs(State(app): State<App>) -> Json<Jobs> {
 /// Begins long work.
 #[utoipa::path(post, path = "/jobs", request_body = NewJob, responses((status = 200, body = Job), (status = 409)))]
 pub async fn start(State(app): State<App>, Body(body): Body<NewJob>) -> Result<Json<Job>, AdminError> {
-    let kind = JobKind::parse(&body.kind).ok_or_else(|| AdminError::field("invalid_request", "kind", "is not known"))?;
+    let kind = JobKind::parse(body.kind.word()).ok_or_else(|| AdminError::field("invalid_request", "kind", "is not known"))?;
     let job = app.sweep.start(kind, false, body.last_copies);
     let job = job.ok_or_else(|| AdminError::new(StatusCode::CONFLICT, "job_running", "a job of this kind runs already"))?;
     Ok(Json(job.into()))
@@ -331,15 +333,20 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<B
     let same_place = config.as_ref().zip(present.as_ref()).is_some_and(|(a, b)| a.endpoint == b.endpoint);
     let Some(config) = config.filter(|_| asked.is_some() || same_place) else {
         let message = cloud::not_configured(chinese).to_owned();
-        let step = BucketStep { step: "settings", ok: false, code: Some("not_configured"), message: Some(message) };
+        let step = BucketStep { step: "settings".into(), ok: false, code: Some("not_configured"), message: Some(message) };
         return Ok(Json(BucketTest { ok: false, ms: 0, steps: vec![step] }));
     };
-    let mut steps = vec![BucketStep { step: "settings", ok: true, code: None, message: None }];
+    let mut steps = vec![BucketStep { step: "settings".into(), ok: true, code: None, message: None }];
     let picture = TestPicture::write(app.library.files()).await.map_err(crate::library::LibraryError::from)?;
     let name = uuid::Uuid::new_v4().to_string();
     for step in cloud::check(&Bucket::new(config), picture.path(), picture.bytes(), &name).await {
         let message = step.error.as_ref().map(|error| cloud::explain(error, chinese));
-        steps.push(BucketStep { step: step.step, ok: step.error.is_none(), code: step.error.map(|error| error.fault.code()), message });
+        steps.push(BucketStep {
+            step: step.step.into(),
+            ok: step.error.is_none(),
+            code: step.error.map(|error| error.fault.code()),
+            message,
+        });
     }
     let ok = steps.iter().all(|step| step.ok);
     if ok && present.is_some() {

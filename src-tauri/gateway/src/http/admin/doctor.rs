@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::error::AdminError;
+use super::{error::AdminError, words::FindingState};
 use crate::{
     doctor::{self, Patient, Report},
     http::App,
@@ -30,8 +30,7 @@ pub struct Finding {
     check: String,
     /// The part's name in the language that was asked for.
     name: String,
-    /// `ok`, `note`, `warning` or `failed`.
-    state: &'static str,
+    state: FindingState,
     /// Stable.
     code: String,
     /// For a person.
@@ -61,12 +60,7 @@ impl From<Report> for Examined {
         let finding = |finding: doctor::Finding| Finding {
             check: finding.check.to_owned(),
             name: finding.name.to_owned(),
-            state: match finding.state {
-                doctor::State::Ok => "ok",
-                doctor::State::Note => "note",
-                doctor::State::Warning => "warning",
-                doctor::State::Failed => "failed",
-            },
+            state: finding.state.word().into(),
             code: finding.code.to_owned(),
             text: finding.text,
             remedy: finding.remedy,

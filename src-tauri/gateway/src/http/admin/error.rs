@@ -30,8 +30,7 @@ pub struct ErrorDetail {
     code: String,
     /// For a person.
     message: String,
-    /// What is wrong with which field.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// What is wrong with which field; mostly empty.
     fields: BTreeMap<String, String>,
 }
 

@@ -12,19 +12,26 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::Instant,
 };
+use utoipa::ToSchema;
 
-use super::{cache, live::Line, model::Image, overview, upstreams};
+use super::{
+    cache::{self, BucketView, Job},
+    live::{Activity, Line},
+    model::Image,
+    overview::{self, ImageFigures, Running, Uploads},
+    upstreams,
+};
 use crate::{
     http::App,
     model::{Event, ImageId},
     store::{
         copies, gallery, image_figures,
         log_lines::{self, LogFilter},
+        sweep,
     },
 };
 
@@ -37,11 +44,71 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Figures are told at most so often.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// Images whose copies moved that are told one by one in a beat; beyond it pages load anew what they show.
+/// Images whose copies moved or whose thumbnails were made that are told one by one in a beat; beyond it pages load anew what they show.
 const MOVED_MAX: usize = 100;
 
 /// Lines of the log that are told at once.
 const LINES_MAX: i64 = 100;
+
+/// Figures that change while things happen.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Figures {
+    images: ImageFigures,
+    /// Of all files on disk.
+    bytes: i64,
+    /// `null`: no bucket is set.
+    uploads: Option<Uploads>,
+}
+
+/// How things are when a page begins to listen.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Snapshot {
+    /// `null` if the database could not be read.
+    stats: Option<Figures>,
+    running: Vec<Running>,
+    jobs: Vec<Job>,
+    bucket: BucketView,
+}
+
+/// Images that are gone.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ids {
+    ids: Vec<String>,
+}
+
+/// Something changed; what, is asked for elsewhere.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Changed {}
+
+/// One event of the stream: its name and its data, which is JSON.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "snake_case")]
+pub enum Told {
+    /// The first one, and whenever the page was too slow for single ones.
+    Snapshot(Snapshot),
+    /// At most once a second.
+    Stats(Figures),
+    /// Requests that are being answered now.
+    Running(Vec<Running>),
+    /// A job began, went on or ended.
+    Job(Job),
+    /// How the bucket is.
+    Bucket(BucketView),
+    /// What the cache page shows has changed.
+    Cache(Changed),
+    /// An image is new or has changed.
+    Image(Image),
+    /// Images are gone.
+    ImagesDeleted(Ids),
+    /// A line of the log.
+    Log(Line),
+    /// A request was answered.
+    Activity(Activity),
+    /// All upstreams, one of which has changed.
+    Upstreams(upstreams::Upstreams),
+    /// A setting has changed.
+    Settings(Changed),
+}
 
 /// What one page was told and is to be told.
 struct Watching {
@@ -90,14 +157,21 @@ impl Watching {
         for id in std::mem::take(&mut self.moved) {
             self.ready.extend(shown(&self.app, id).await);
         }
-        self.ready.push_back(frame("stats", &figures(&self.app).await));
-        self.ready.push_back(frame("cache", &json!({})));
+        self.ready.extend(figures(&self.app).await.map(|figures| frame(Told::Stats(figures))));
+        self.tell(Told::Cache(Changed {}));
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.ready.push_back(frame(told));
     }
 
     async fn take(&mut self, event: Event) {
         let app = &self.app;
         match event {
-            Event::Running => self.ready.push_back(frame("running", &overview::running(app))),
+            Event::Running => {
+                let running = overview::running(app);
+                self.tell(Told::Running(running));
+            }
             Event::Saved(id) => {
                 self.stale = true;
                 self.ready.extend(shown(&self.app, id).await);
@@ -111,49 +185,45 @@ impl Watching {
             Event::Deleted(ids) => {
                 self.stale = true;
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-                self.ready.push_back(frame("images_deleted", &json!({"ids": ids})));
+                self.tell(Told::ImagesDeleted(Ids { ids }));
             }
             Event::Bucket => {
                 self.stale = true;
-                self.ready.push_back(frame("bucket", &cache::bucket_view(&self.app)));
+                let bucket = cache::bucket_view(&self.app);
+                self.tell(Told::Bucket(bucket));
             }
             Event::Job(id) => {
                 self.stale = true;
-                self.ready.extend(self.app.sweep.jobs().get(id).map(|job| frame("job", &cache::Job::from(job))));
+                self.ready.extend(self.app.sweep.jobs().get(id).map(|job| frame(Told::Job(job.into()))));
             }
             Event::Settings => {
                 self.stale = true;
-                self.ready.push_back(frame("settings", &json!({})));
+                self.tell(Told::Settings(Changed {}));
             }
-            Event::Thumbnail => {}
-            Event::Activity(record) => {
-                let images: Vec<String> = record.images.iter().map(ToString::to_string).collect();
-                let body = json!({
-                    "seq": null, "at": record.at, "endpoint": record.endpoint, "kind": record.kind.word(), "streamed": record.streamed,
-                    "model": record.model, "upstream": record.upstream, "prompt": record.prompt, "outcome": record.outcome,
-                    "message": record.message, "images": images, "calls": record.calls, "first_byte_ms": record.first_byte_ms,
-                    "duration_ms": record.duration_ms, "notes": serde_json::from_str::<Value>(&record.notes).unwrap_or_default(),
-                });
-                self.ready.push_back(frame("activity", &body));
+            Event::Thumbnail(sha256) if self.moved.len() < MOVED_MAX => {
+                let ids = app.library.db().read(move |c| sweep::images_of(c, sha256)).await.unwrap_or_default();
+                self.stale = true;
+                self.moved.extend(ids.into_iter().take(MOVED_MAX));
             }
+            Event::Thumbnail(_) => {}
+            Event::Activity(record) => self.tell(Told::Activity((&*record).into())),
             Event::Logged(first, last) => {
                 let filter =
                     LogFilter { before: Some(last + 1), limit: (last - first + 1).clamp(1, LINES_MAX) as u32, ..LogFilter::default() };
                 let mut lines = app.library.db().read(move |c| log_lines::list(c, &filter)).await.unwrap_or_default();
                 lines.reverse();
-                self.ready.extend(lines.into_iter().map(|line| frame("log", &Line::from(line))));
+                self.ready.extend(lines.into_iter().map(|line| frame(Told::Log(line.into()))));
             }
             Event::Upstreams => {
                 if let Ok(items) = upstreams::all(app).await {
-                    self.ready.push_back(frame("upstreams", &json!({ "items": items })));
+                    self.tell(Told::Upstreams(items.into()));
                 }
             }
         }
     }
 }
 
-/// Everything as it happens: a `snapshot` first, then `running`, `image`, `images_deleted`, `log`, `activity`,
-/// `upstreams`, `settings`, `stats`, `job`, `bucket` and `cache` (its figures have changed).
+/// Everything as it happens: a `snapshot` first, then what `Told` names.
 #[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
     let listener = app.events.listen();
@@ -166,29 +236,25 @@ pub async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Fra
     Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-fn frame(name: &str, body: &impl Serialize) -> Frame {
-    Frame::default().event(name).json_data(body).unwrap_or_else(|_| Frame::default().comment("not told"))
+fn frame(told: Told) -> Frame {
+    let mut told = serde_json::to_value(told).unwrap_or_default();
+    let name = told["event"].as_str().unwrap_or_default().to_owned();
+    Frame::default().event(name).json_data(told["data"].take()).unwrap_or_else(|_| Frame::default().comment("not told"))
 }
 
-async fn figures(app: &App) -> Value {
+async fn figures(app: &App) -> Option<Figures> {
     let read = app.library.db().read(|c| Ok((image_figures(c)?, copies::copy_figures(c, false)?))).await;
-    let Ok((figures, copied)) = read else { return Value::Null };
-    let uploads = json!({"pending": copied.pending, "stored": copied.stored, "failed": copied.failed});
-    json!({
-        "images": {"total": figures.total, "local": figures.local, "missing": figures.missing},
-        "bytes": figures.bytes,
-        "uploads": app.library.remote().bucket().map(|_| uploads),
-    })
+    let (figures, copied) = read.ok()?;
+    Some(Figures { images: (&figures).into(), bytes: figures.bytes, uploads: overview::uploads(app, &copied) })
 }
 
 async fn snapshot(app: &App) -> Frame {
-    let body = json!({
-        "stats": figures(app).await, "running": overview::running(app), "jobs": cache::job_views(app), "bucket": cache::bucket_view(app),
-    });
-    frame("snapshot", &body).retry(RETRY)
+    let stats = figures(app).await;
+    let snapshot = Snapshot { stats, running: overview::running(app), jobs: cache::job_views(app), bucket: cache::bucket_view(app) };
+    frame(Told::Snapshot(snapshot)).retry(RETRY)
 }
 
 async fn shown(app: &App, id: ImageId) -> Option<Frame> {
     let found = app.library.db().read(move |c| gallery::one(c, id)).await.ok().flatten();
-    found.map(|listed| frame("image", &Image::shown(listed, app)))
+    found.map(|listed| frame(Told::Image(Image::shown(listed, app))))
 }

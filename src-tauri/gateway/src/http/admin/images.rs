@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     error::{AdminError, Body, Query},
     model::Image,
+    words::{DeleteWhat, ImageSource, NotDeleted, SortBy, SortOrder},
 };
 use crate::{
     http::App,
@@ -35,20 +36,21 @@ const SEARCH_MAX: usize = 500;
 
 /// Which images.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct Wanted {
     /// `created` (default), `accessed` or `size`.
-    sort: Option<String>,
+    sort: Option<SortBy>,
     /// `desc` (default) or `asc`.
-    order: Option<String>,
+    order: Option<SortOrder>,
     /// 1 to 200.
     limit: Option<usize>,
     /// Where the page before ended: its `next`.
     after: Option<String>,
     /// Words of prompts, also of one Chinese character.
     q: Option<String>,
-    /// `generated`, `edited`, `uploaded` or `imported`.
-    source: Option<String>,
+    /// How they came to us.
+    source: Option<ImageSource>,
     /// A model name.
     model: Option<String>,
     /// Saved at or after this time, in milliseconds.
@@ -99,6 +101,7 @@ pub struct ImageDetails {
     upstream: Option<String>,
     upstream_model: Option<String>,
     /// Parameters of the request.
+    #[schema(value_type = Option<HashMap<String, serde_json::Value>>)]
     parameters: Option<serde_json::Value>,
     duration_ms: Option<i64>,
     sha256: String,
@@ -112,8 +115,7 @@ pub struct ImageDetails {
 pub struct Delete {
     /// At most 1,000.
     ids: Vec<String>,
-    /// `local`, `cloud` or `all`.
-    what: String,
+    what: DeleteWhat,
     /// Also where no other copy exists.
     #[serde(default)]
     last_copies: bool,
@@ -124,8 +126,7 @@ pub struct Delete {
 pub struct DeletedItem {
     id: String,
     ok: bool,
-    /// `not_found`, `last_copy` or `no_copy`.
-    code: Option<&'static str>,
+    code: Option<NotDeleted>,
 }
 
 /// What became of each.
@@ -155,18 +156,18 @@ fn read_cursor(text: &str) -> Option<Cursor> {
 impl Wanted {
     fn read(&self) -> Result<(GalleryFilter, Option<Cursor>, usize), AdminError> {
         let bad = |field: &str, problem: &str| AdminError::field("invalid_request", field, problem);
-        let sort = match self.sort.as_deref() {
+        let sort = match self.sort.as_ref().map(SortBy::word) {
             None | Some("created") => Sort::Created,
             Some("accessed") => Sort::Accessed,
             Some("size") => Sort::Size,
             Some(_) => return Err(bad("sort", "is none of created, accessed, size")),
         };
-        let ascending = match self.order.as_deref() {
+        let ascending = match self.order.as_ref().map(SortOrder::word) {
             None | Some("desc") => false,
             Some("asc") => true,
             Some(_) => return Err(bad("order", "is neither asc nor desc")),
         };
-        let source = match self.source.as_deref().filter(|source| !source.is_empty()) {
+        let source = match self.source.as_ref().map(ImageSource::word).filter(|source| !source.is_empty()) {
             None => None,
             Some(word) => Some(Source::parse(word).ok_or_else(|| bad("source", "is not known"))?.as_str()),
         };
@@ -242,18 +243,18 @@ pub async fn delete(State(app): State<App>, _: HeaderMap, Body(body): Body<Delet
     if body.ids.is_empty() || body.ids.len() > DELETE_MAX {
         return Err(AdminError::field("invalid_request", "ids", format!("must be 1 to {DELETE_MAX}")));
     }
-    if !["local", "cloud", "all"].contains(&body.what.as_str()) {
+    if !DeleteWhat::ALL.contains(&body.what.word()) {
         return Err(AdminError::field("invalid_request", "what", "is none of local, cloud, all"));
     }
     let mut seen = HashSet::new();
     let ids: Vec<ImageId> = body.ids.iter().filter_map(|id| id.parse().ok()).filter(|id: &ImageId| seen.insert(*id)).collect();
     let mut results: HashMap<ImageId, Option<&'static str>> = HashMap::new();
-    if body.what == "all" {
+    if body.what.word() == "all" {
         let deleted = app.library.delete(&ids).await?;
         results.extend(deleted.into_iter().map(|(id, what)| (id, (what != Deleted::Gone).then_some("not_found"))));
     } else {
         for id in ids {
-            let removed = match body.what.as_str() {
+            let removed = match body.what.word() {
                 "local" => app.library.remove_local(id, body.last_copies).await?,
                 _ => app.library.remove_cloud(id, body.last_copies).await?,
             };
@@ -268,7 +269,7 @@ pub async fn delete(State(app): State<App>, _: HeaderMap, Body(body): Body<Delet
     }
     let item = |id: &String| {
         let code = id.parse().ok().and_then(|id: ImageId| results.get(&id).copied()).unwrap_or(Some("not_found"));
-        DeletedItem { id: id.clone(), ok: code.is_none(), code }
+        DeletedItem { id: id.clone(), ok: code.is_none(), code: code.map(NotDeleted::from) }
     };
     Ok(Json(DeletedItems { items: body.ids.iter().map(item).collect() }))
 }

@@ -12,9 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::{AdminError, Query};
+use super::{
+    error::{AdminError, Query},
+    words::{ActivityFilter, ActivityKind, Endpoint, Level},
+};
 use crate::{
     http::App,
+    model::ActivityRecord,
     store::{
         StoredActivity, list_activity,
         log_lines::{self, LogFilter, LogLine},
@@ -38,7 +42,7 @@ const SEARCH_MAX: usize = 200;
 pub struct Line {
     seq: i64,
     at: i64,
-    level: String,
+    level: Level,
     target: String,
     message: String,
     fields: BTreeMap<String, String>,
@@ -48,7 +52,7 @@ pub struct Line {
 impl From<LogLine> for Line {
     fn from(line: LogLine) -> Self {
         let LogLine { seq, at, level, target, message, fields, request } = line;
-        Self { seq, at, level, target, message, fields: serde_json::from_str(&fields).unwrap_or_default(), request }
+        Self { seq, at, level: level.into(), target, message, fields: serde_json::from_str(&fields).unwrap_or_default(), request }
     }
 }
 
@@ -62,10 +66,11 @@ pub struct LinePage {
 
 /// Which lines.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct WantedLines {
     /// The least level: `error`, `warn`, `info` (default) or `debug`.
-    level: Option<String>,
+    level: Option<Level>,
     /// A piece of the message or of a field.
     q: Option<String>,
     /// Only of this request.
@@ -79,11 +84,11 @@ pub struct WantedLines {
 /// A request that was answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Activity {
-    seq: i64,
+    /// `null` in the event stream: it has no number yet.
+    seq: Option<i64>,
     at: i64,
-    endpoint: String,
-    /// `task`, `chat` or `drawing`.
-    kind: String,
+    endpoint: Endpoint,
+    kind: ActivityKind,
     streamed: bool,
     model: Option<String>,
     upstream: Option<String>,
@@ -95,16 +100,18 @@ pub struct Activity {
     calls: i64,
     first_byte_ms: Option<i64>,
     duration_ms: i64,
+    /// What else was done.
+    #[schema(value_type = std::collections::HashMap<String, Value>)]
     notes: Value,
 }
 
 impl From<StoredActivity> for Activity {
     fn from(row: StoredActivity) -> Self {
         Self {
-            seq: row.seq,
+            seq: Some(row.seq),
             at: row.at,
-            endpoint: row.endpoint,
-            kind: row.kind,
+            endpoint: row.endpoint.into(),
+            kind: row.kind.into(),
             streamed: row.streamed,
             model: row.model,
             upstream: row.upstream,
@@ -115,7 +122,29 @@ impl From<StoredActivity> for Activity {
             calls: row.calls,
             first_byte_ms: row.first_byte_ms,
             duration_ms: row.duration_ms,
-            notes: serde_json::from_str(&row.notes).unwrap_or_default(),
+            notes: serde_json::from_str(&row.notes).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+        }
+    }
+}
+
+impl From<&ActivityRecord> for Activity {
+    fn from(record: &ActivityRecord) -> Self {
+        Self {
+            seq: None,
+            at: record.at,
+            endpoint: record.endpoint.into(),
+            kind: record.kind.word().into(),
+            streamed: record.streamed,
+            model: record.model.clone(),
+            upstream: record.upstream.clone(),
+            prompt: record.prompt.clone(),
+            outcome: record.outcome.to_owned(),
+            message: record.message.clone(),
+            images: record.images.iter().map(ToString::to_string).collect(),
+            calls: record.calls.into(),
+            first_byte_ms: record.first_byte_ms,
+            duration_ms: record.duration_ms,
+            notes: serde_json::from_str(&record.notes).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
         }
     }
 }
@@ -130,10 +159,11 @@ pub struct ActivityPage {
 
 /// Which records.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct WantedActivity {
     /// `failed`: only failures.
-    outcome: Option<String>,
+    outcome: Option<ActivityFilter>,
     /// Only records before this one.
     before: Option<i64>,
     /// 1 to 500.
@@ -143,7 +173,7 @@ pub struct WantedActivity {
 impl WantedLines {
     fn filter(self, most: u32) -> Result<LogFilter, AdminError> {
         const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
-        let least = match self.level.as_deref() {
+        let least = match self.level.as_ref().map(Level::word) {
             None | Some("") => 2,
             Some(word) => LEVELS
                 .iter()
@@ -200,9 +230,10 @@ pub async fn export_logs(State(app): State<App>, Query(wanted): Query<WantedLine
 /// Requests that were answered.
 #[utoipa::path(get, path = "/activity", params(WantedActivity), responses((status = 200, body = ActivityPage)))]
 pub async fn activity(State(app): State<App>, Query(wanted): Query<WantedActivity>) -> Result<Json<ActivityPage>, AdminError> {
-    let (failed, limit) = (wanted.outcome.as_deref() == Some("failed"), wanted.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX));
+    let (failed, limit) =
+        (wanted.outcome.as_ref().is_some_and(|outcome| outcome.word() == "failed"), wanted.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX));
     let rows = app.library.db().read(move |c| list_activity(c, wanted.before, failed, limit)).await?;
     let items: Vec<Activity> = rows.into_iter().map(Activity::from).collect();
-    let next = items.last().map(|item| item.seq).filter(|_| items.len() == limit as usize);
+    let next = items.last().and_then(|item| item.seq).filter(|_| items.len() == limit as usize);
     Ok(Json(ActivityPage { items, next }))
 }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod doctor;
+mod document;
 mod error;
 mod events;
 mod guard;
@@ -15,9 +16,13 @@ mod overview;
 mod session;
 mod settings;
 mod upstreams;
+mod words;
 
-use axum::{Json, Router, extract::DefaultBodyLimit, middleware, response::IntoResponse, routing::get};
-use utoipa::{OpenApi, openapi::OpenApi as Document};
+use std::sync::LazyLock;
+
+use axum::{Json, Router, extract::DefaultBodyLimit, middleware, routing::get};
+use serde_json::Value;
+use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
@@ -31,15 +36,18 @@ const BODY_MAX: usize = 256 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(info(title = "PicGate admin API", description = "For PicGate's own admin UI. It may change with any version."))]
+// What no body of a request or an answer refers to.
+#[openapi(components(schemas(events::Told, error::ErrorBody, words::SortBy, words::SortOrder, words::ActivityFilter)))]
 struct Described;
 
-/// All routes and their description.
-fn described() -> (Router<App>, Document) {
-    OpenApiRouter::with_openapi(Described::openapi()).nest("/admin/api", routes()).split_for_parts()
-}
+/// The OpenAPI document. `ui/openapi.json` is a copy of it, which a test compares.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let (_, described) = routes().split_for_parts();
+    document::finished(serde_json::to_value(described).unwrap_or_default())
+});
 
 fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    OpenApiRouter::with_openapi(Described::openapi())
         .routes(routes!(session::session))
         .routes(routes!(session::set_up))
         .routes(routes!(session::log_in))
@@ -76,16 +84,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::events))
 }
 
-/// The OpenAPI document.
-pub fn document() -> Document {
-    described().1
-}
-
 /// Everything under `/admin/api`.
 pub fn router(app: App) -> Router<App> {
-    let (router, _) = described();
-    router
-        .route("/admin/api/openapi.json", get(|| async { Json(document()).into_response() }))
+    let (router, _) = routes().split_for_parts();
+    Router::new()
+        .nest(document::BASE, router.route("/openapi.json", get(|| async { Json(&*DOCUMENT) })))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn_with_state(app, guard::guard))
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words::{CloudState, ImageSource, ThumbnailState};
 use crate::{
     http::App,
     model::Thumbnail,
@@ -22,8 +23,8 @@ pub struct Image {
     pub bytes: u64,
     /// `image/png`, …
     pub media_type: String,
-    /// `generated`, `edited`, `uploaded` or `imported`.
-    pub source: String,
+    /// How it came to us.
+    pub source: ImageSource,
     /// The user's words.
     pub prompt: Option<String>,
     /// The model name that the client used.
@@ -34,10 +35,10 @@ pub struct Image {
     pub accessed_at: i64,
     /// Whether the bytes are on disk.
     pub local: bool,
-    /// The copy in the bucket: `none`, `pending`, `failed` (tried again) or `stored`.
-    pub cloud: &'static str,
-    /// `made`, `pending` or `failed`.
-    pub thumbnail: &'static str,
+    /// The copy in the bucket.
+    pub cloud: CloudState,
+    /// The small picture at `/images/{id}/thumbnail`.
+    pub thumbnail: ThumbnailState,
 }
 
 impl Image {
@@ -56,18 +57,18 @@ impl Image {
             height: listed.blob.size.map(|size| size.height),
             bytes: listed.blob.bytes,
             media_type: listed.blob.media_type.mime().to_owned(),
-            source: listed.source,
+            source: listed.source.into(),
             prompt: listed.prompt,
             model: listed.model,
             created_at: listed.created_at,
             accessed_at: listed.accessed_at,
             local: listed.local,
-            cloud,
-            thumbnail: match listed.blob.thumbnail {
+            cloud: cloud.into(),
+            thumbnail: ThumbnailState::from(match listed.blob.thumbnail {
                 Thumbnail::Made => "made",
                 Thumbnail::Pending => "pending",
                 Thumbnail::Failed => "failed",
-            },
+            }),
         }
     }
 }

@@ -22,6 +22,7 @@ use super::{
     guard,
     model::Image,
     upstreams::{self, Upstream},
+    words::{CheckCode, CheckStepName, Endpoint, Listens, PlaceName, Remedy},
 };
 use crate::{
     doctor::lan_address,
@@ -54,6 +55,12 @@ pub struct ImageFigures {
     missing: i64,
 }
 
+impl From<&store::ImageFigures> for ImageFigures {
+    fn from(figures: &store::ImageFigures) -> Self {
+        Self { total: figures.total, local: figures.local, missing: figures.missing }
+    }
+}
+
 /// Space.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Disk {
@@ -66,8 +73,11 @@ pub struct Disk {
 /// Copies in a bucket.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Uploads {
+    /// To be made, failed ones included.
     pending: i64,
+    /// Confirmed by the bucket.
     stored: i64,
+    /// Tried in vain at least once; all are tried again.
     failed: i64,
 }
 
@@ -85,7 +95,7 @@ pub struct DayFigures {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Running {
     id: String,
-    endpoint: &'static str,
+    endpoint: Endpoint,
     prompt: Option<String>,
     model: Option<String>,
     began_at: i64,
@@ -94,7 +104,7 @@ pub struct Running {
 impl From<model::Running> for Running {
     fn from(running: model::Running) -> Self {
         let model::Running { id, endpoint, prompt, model, began_at } = running;
-        Self { id: id.to_string(), endpoint, prompt, model, began_at }
+        Self { id: id.to_string(), endpoint: endpoint.into(), prompt, model, began_at }
     }
 }
 
@@ -133,12 +143,11 @@ pub struct Drawn {
 /// An address by which a client may reach us.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Place {
-    /// `host`, `lan`, `docker_desktop` or `docker_linux`.
-    place: &'static str,
+    place: PlaceName,
     base_url: String,
     works: bool,
-    /// `listen_all` or `listen_bridge`.
-    remedy: Option<&'static str>,
+    /// `null` if it works.
+    remedy: Option<Remedy>,
 }
 
 /// Where clients reach us.
@@ -146,8 +155,7 @@ pub struct Place {
 pub struct Connect {
     port: u16,
     model: String,
-    /// `loopback`, `all` or `address`.
-    listens: &'static str,
+    listens: Listens,
     address: String,
     public_base_url: Option<String>,
     places: Vec<Place>,
@@ -162,11 +170,9 @@ pub struct Check {
 /// One step of a check.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CheckStep {
-    /// `reach`, `key` or `link`.
-    step: &'static str,
+    step: CheckStepName,
     ok: bool,
-    /// `unreachable`, `unknown_name`, `not_picgate`, `wrong_key`, `no_link`.
-    code: Option<&'static str>,
+    code: Option<CheckCode>,
 }
 
 /// What came of it.
@@ -190,6 +196,11 @@ pub fn running(app: &App) -> Vec<Running> {
     app.relay.now_running().into_iter().map(Running::from).collect()
 }
 
+/// Copies in figures; nothing without a bucket.
+pub fn uploads(app: &App, copied: &store::copies::CopyFigures) -> Option<Uploads> {
+    app.library.remote().bucket().map(|_| Uploads { pending: copied.pending, stored: copied.stored, failed: copied.failed })
+}
+
 /// Figures, plot, what runs, the latest pictures.
 #[utoipa::path(get, path = "/stats", responses((status = 200, body = Stats)))]
 pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, AdminError> {
@@ -203,12 +214,12 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, AdminError> {
             Ok((image_figures(c)?, days(c, since)?, latest, crate::store::first_activity(c)?, copied))
         })
         .await?;
-    let uploads = app.library.remote().bucket().map(|_| Uploads { pending: copied.pending, stored: copied.stored, failed: copied.failed });
+    let uploads = uploads(&app, &copied);
     let disk = app.library.files().space().map(|(free, total)| Disk { free, total });
     let upstream = upstreams::all(&app).await?.into_iter().find(Upstream::is_preferred);
     let upstream = upstream.ok_or_else(|| AdminError::not_found("upstream"))?;
     Ok(Json(Stats {
-        images: ImageFigures { total: figures.total, local: figures.local, missing: figures.missing },
+        images: (&figures).into(),
         bytes: figures.bytes,
         disk,
         uploads,
@@ -256,7 +267,7 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
     Ok(Json(Drawn { image: Image::shown(image, &app), link, ms: began.elapsed().as_millis() as u64 }).into_response())
 }
 
-fn places(app: &App) -> (Vec<Place>, &'static str) {
+fn places(app: &App) -> (Vec<Place>, Listens) {
     let (host, port) = (app.config.host, app.origins.port);
     let listens = if host.is_unspecified() {
         "all"
@@ -268,7 +279,12 @@ fn places(app: &App) -> (Vec<Place>, &'static str) {
     let on_bridge = matches!(host, IpAddr::V4(v4) if v4.octets()[0] == 172 && (16..32).contains(&v4.octets()[1]));
     let url = |name: &str| format!("http://{name}:{port}/v1");
     let all = host.is_unspecified();
-    let place = |place, base_url, works: bool, remedy| Place { place, base_url, works, remedy: if works { None } else { Some(remedy) } };
+    let place = |place: &'static str, base_url, works: bool, remedy: &'static str| Place {
+        place: place.into(),
+        base_url,
+        works,
+        remedy: (!works).then(|| remedy.into()),
+    };
     let mut places = Vec::new();
     let host_name = if all || host.is_loopback() { "localhost".to_owned() } else { host.to_string() };
     places.push(place("host", url(&host_name), true, "listen_all"));
@@ -282,7 +298,7 @@ fn places(app: &App) -> (Vec<Place>, &'static str) {
     } else {
         places.push(place("docker_desktop", url("host.docker.internal"), all || host.is_loopback(), "listen_all"));
     }
-    (places, listens)
+    (places, listens.into())
 }
 
 /// Where clients reach us.
@@ -312,7 +328,10 @@ pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Js
     let latest = app.library.db().read(|c| gallery::page(c, &GalleryFilter::default(), None, 1)).await?.0;
     let image = latest.first().map(|image| image.id.to_string());
     let steps = probe(&body.base_url, settings.gateway_key.expose(), image.as_deref()).await;
-    let steps: Vec<CheckStep> = steps.into_iter().map(|(step, code)| CheckStep { step, ok: code.is_none(), code }).collect();
+    let steps: Vec<CheckStep> = steps
+        .into_iter()
+        .map(|(step, code)| CheckStep { step: step.into(), ok: code.is_none(), code: code.map(CheckCode::from) })
+        .collect();
     Ok(Json(Checked { ok: steps.iter().all(|step| step.ok), steps }))
 }
 

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::{
     error::{AdminError, Body},
     guard,
+    words::{Language, Standing},
 };
 use crate::{
     account::{Signed, Token, Visitor},
@@ -22,14 +23,12 @@ use crate::{
 /// How things stand with the visitor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionState {
-    /// `setup`, `signed_out` or `signed_in`.
-    state: &'static str,
+    state: Standing,
     /// The account's name, once signed in.
     username: Option<String>,
     /// Of this program.
     version: &'static str,
-    /// `auto`, `zh` or `en`.
-    language: &'static str,
+    language: Language,
     /// Setting up takes the ticket from the log.
     needs_ticket: bool,
 }
@@ -102,7 +101,13 @@ async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, A
         Speech::Zh => "zh",
         Speech::En => "en",
     };
-    Ok(SessionState { state, username, version: env!("CARGO_PKG_VERSION"), language, needs_ticket: !is_set_up })
+    Ok(SessionState {
+        state: state.into(),
+        username,
+        version: env!("CARGO_PKG_VERSION"),
+        language: language.into(),
+        needs_ticket: !is_set_up,
+    })
 }
 
 /// The answer to a sign-in, with the cookie.

@@ -6,7 +6,10 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::error::{AdminError, Body};
+use super::{
+    error::{AdminError, Body},
+    words::Section,
+};
 use crate::{
     http::App,
     model::{BUCKET_SECRET, Event, SETTINGS, Secret, Setting, Shape as Takes, now},
@@ -48,7 +51,7 @@ pub struct SettingItem {
     default: &'static str,
     shape: Shape,
     /// Where the UI shows it.
-    section: &'static str,
+    section: Section,
     /// The variable that fixes it.
     locked_by: Option<String>,
     /// Whether there is one, for a key; else whether it differs from the default.
@@ -96,8 +99,8 @@ fn shape(setting: &Setting) -> Shape {
     }
 }
 
-fn section(key: &str) -> &'static str {
-    match key {
+fn section(key: &str) -> Section {
+    Section::from(match key {
         "gateway_model" | "public_base_url" | "model_aliases" | "images_response" | "json_keep_alive" | "content_array" => "gateway",
         "progress_style" | "intent_words" | "task_model" | "quota_window" => "conversation",
         "history_images" | "history_mb" | "keep_uploads" => "history",
@@ -105,7 +108,7 @@ fn section(key: &str) -> &'static str {
         "cache_ttl_hours" | "cache_cap_mb" | "evict_last_copy" | "retention_days" | "delete_cloud_with_metadata" => "cache",
         key if key.starts_with("r2_") || key.starts_with("s3_") || key.starts_with("bucket_") => "bucket",
         _ => "appearance",
-    }
+    })
 }
 
 fn is_fixed(app: &App, setting: &Setting) -> bool {

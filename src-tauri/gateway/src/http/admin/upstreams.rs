@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::error::{AdminError, Body};
+use super::{
+    error::{AdminError, Body},
+    words::{UpstreamDialect, UpstreamKind},
+};
 use crate::{
     http::App,
     model::{Dialect, Event, Secret, now},
@@ -43,12 +46,10 @@ pub struct Upstream {
     /// `null`: it is fixed by the environment, or the built-in demo that is there when nothing else is.
     id: Option<i64>,
     name: String,
-    /// `openai` or `demo`.
-    kind: String,
+    kind: UpstreamKind,
     base_url: String,
     model: String,
-    /// `auto`, `chat` or `images`.
-    dialect: &'static str,
+    dialect: UpstreamDialect,
     has_key: bool,
     enabled: bool,
     locked: bool,
@@ -65,16 +66,22 @@ pub struct Upstreams {
     items: Vec<Upstream>,
 }
 
+impl From<Vec<Upstream>> for Upstreams {
+    fn from(items: Vec<Upstream>) -> Self {
+        Self { items }
+    }
+}
+
 /// What is known of a new one.
 #[derive(Deserialize, ToSchema)]
 pub struct NewUpstream {
     name: String,
-    kind: String,
+    kind: UpstreamKind,
     #[serde(default)]
     base_url: String,
     #[serde(default)]
     model: String,
-    dialect: Option<String>,
+    dialect: Option<UpstreamDialect>,
     api_key: Option<String>,
 }
 
@@ -85,7 +92,7 @@ pub struct ChangeUpstream {
     name: Option<String>,
     base_url: Option<String>,
     model: Option<String>,
-    dialect: Option<String>,
+    dialect: Option<UpstreamDialect>,
     /// Empty removes it.
     api_key: Option<String>,
     enabled: Option<bool>,
@@ -102,7 +109,7 @@ pub struct Order {
 #[serde(default)]
 pub struct TestUpstream {
     id: Option<i64>,
-    kind: Option<String>,
+    kind: Option<UpstreamKind>,
     base_url: Option<String>,
     api_key: Option<String>,
     model: Option<String>,
@@ -140,10 +147,10 @@ fn shown(app: &App, upstream: &dyn Provider, row: Option<&UpstreamRow>, preferre
     Upstream {
         id: row.map(|row| row.id),
         name: row.map_or_else(|| upstream.name().to_owned(), |row| row.name.clone()),
-        kind: row.map_or_else(|| if upstream.base().is_some() { "openai".into() } else { "demo".into() }, |row| row.kind.clone()),
+        kind: row.map_or_else(|| if upstream.base().is_some() { "openai".into() } else { "demo".into() }, |row| row.kind.clone().into()),
         base_url: upstream.base().map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default(),
         model: upstream.model().to_owned(),
-        dialect: upstream.dialect().map_or("auto", Dialect::word),
+        dialect: upstream.dialect().map_or("auto", Dialect::word).into(),
         has_key,
         enabled: row.is_none_or(|row| row.enabled),
         locked: row.is_none(),
@@ -267,6 +274,7 @@ async fn set_key(app: &App, id: i64, key: Secret) -> Result<(), AdminError> {
 #[utoipa::path(post, path = "/upstreams", request_body = NewUpstream, responses((status = 200, body = Upstreams)))]
 pub async fn add(State(app): State<App>, Body(body): Body<NewUpstream>) -> Result<Json<Upstreams>, AdminError> {
     let NewUpstream { name, kind, base_url, model, dialect, api_key } = body;
+    let (kind, dialect) = (kind.word().to_owned(), dialect.map(|dialect| dialect.word().to_owned()));
     let mut row = UpstreamRow { id: 0, name, kind, base_url, model, dialect, enabled: true };
     check_row(&mut row)?;
     let key = api_key.as_deref().map(check_key).transpose()?;
@@ -289,7 +297,7 @@ pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Bod
     row.name = body.name.unwrap_or(row.name);
     row.base_url = body.base_url.unwrap_or(row.base_url);
     row.model = body.model.unwrap_or(row.model);
-    row.dialect = body.dialect.or(row.dialect);
+    row.dialect = body.dialect.map(|dialect| dialect.word().to_owned()).or(row.dialect);
     row.enabled = body.enabled.unwrap_or(row.enabled);
     check_row(&mut row)?;
     check_name(&app, &row).await?;
@@ -350,7 +358,7 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<T
         dialect: None,
         enabled: true,
     });
-    row.kind = body.kind.unwrap_or(row.kind);
+    row.kind = body.kind.map_or(row.kind, |kind| kind.word().to_owned());
     row.base_url = body.base_url.unwrap_or(row.base_url);
     row.model = body.model.filter(|model| !model.trim().is_empty()).unwrap_or(row.model);
     check_row(&mut row)?;

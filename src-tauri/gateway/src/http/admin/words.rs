@@ -1,0 +1,112 @@
+//! The words that the admin API speaks: each kind is a type of its own, so that the OpenAPI document, and with it the UI,
+//! knows all of them. The layers below say them as plain text; a test build stops at one that is not in its list.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
+
+macro_rules! words {
+    ($($(#[$about:meta])* $name:ident: $($word:literal)|+;)+) => {$(
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Cow<'static, str>);
+
+        #[allow(dead_code, reason = "not every kind is both read and made")]
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [&'static str] = &[$($word),+];
+
+            /// The word itself; one that a client sent may be none of [`Self::ALL`].
+            pub fn word(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&'static str> for $name {
+            fn from(word: &'static str) -> Self {
+                debug_assert!(Self::ALL.contains(&word), "'{word}' is missing among the words of {}", stringify!($name));
+                Self(Cow::Borrowed(word))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                debug_assert!(Self::ALL.contains(&&*word), "'{word}' is missing among the words of {}", stringify!($name));
+                Self(Cow::Owned(word))
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::ALL.iter().copied())).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+words! {
+    /// How a part is.
+    FindingState: "ok" | "note" | "warning" | "failed";
+    /// How things stand with the visitor.
+    Standing: "setup" | "signed_out" | "signed_in";
+    /// The language of the server's own texts.
+    Language: "auto" | "zh" | "en";
+    /// Where the UI shows a setting.
+    Section: "gateway" | "conversation" | "history" | "security" | "cache" | "bucket" | "appearance";
+    /// What an upstream is.
+    UpstreamKind: "openai" | "demo";
+    /// What an upstream speaks.
+    UpstreamDialect: "auto" | "chat" | "images";
+    /// What a request asks.
+    Endpoint: "chat" | "generations" | "edits";
+    /// How an image came to us.
+    ImageSource: "generated" | "edited" | "uploaded" | "imported";
+    /// How the copy in the bucket stands; a failed one is tried again.
+    CloudState: "none" | "pending" | "failed" | "stored";
+    /// How the thumbnail stands.
+    ThumbnailState: "made" | "pending" | "failed";
+    /// By what images are sorted.
+    SortBy: "created" | "accessed" | "size";
+    /// Which way.
+    SortOrder: "desc" | "asc";
+    /// What is deleted of an image.
+    DeleteWhat: "local" | "cloud" | "all";
+    /// Why an image was not deleted.
+    NotDeleted: "not_found" | "last_copy" | "no_copy";
+    /// Why an action can do nothing now.
+    Hindrance: "nothing" | "off" | "no_bucket" | "bucket_paused" | "clock";
+    /// How the bucket is.
+    BucketCondition: "off" | "unknown" | "ok" | "paused";
+    /// A step of trying a bucket.
+    BucketStepName: "settings" | "reach" | "write" | "read" | "delete";
+    /// Why nothing goes from disk.
+    SweepPause: "clock" | "bucket";
+    /// What a job does.
+    JobKindName: "clean_expired" | "enforce_cap" | "forget_metadata" | "clear_local" | "upload_pending" | "retry_failed"
+        | "check_files" | "make_thumbnails";
+    /// How a job stands.
+    JobState: "running" | "done" | "failed" | "cancelled";
+    /// Where a client runs.
+    PlaceName: "host" | "lan" | "docker_desktop" | "docker_linux";
+    /// What would make an address work.
+    Remedy: "listen_all" | "listen_bridge";
+    /// At which addresses we listen.
+    Listens: "loopback" | "all" | "address";
+    /// A step of trying an address.
+    CheckStepName: "reach" | "key" | "link";
+    /// What is wrong with an address.
+    CheckCode: "unreachable" | "unknown_name" | "not_picgate" | "wrong_key" | "no_link";
+    /// How grave a line of the log is.
+    Level: "error" | "warn" | "info" | "debug" | "trace";
+    /// What a request was about.
+    ActivityKind: "task" | "chat" | "drawing";
+    /// Which records are wanted.
+    ActivityFilter: "failed";
+}
