@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test api e2e-openwebui container-check bench lint fmt deny clean
+.PHONY: help run build test api e2e-openwebui container-check deb deb-check bench lint fmt deny clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -33,6 +33,12 @@ e2e-openwebui: ## Test with the real Open WebUI in a browser (large download the
 
 container-check: ## Build the container image without a container engine and use it (Debian, as root); no part of make test
 	@.ci/container-check $(ARGS)
+
+deb: ## Build the desktop app's Debian package: target/packages
+	@.ci/bundle --bundles deb
+
+deb-check: ## Install that package into a fresh Debian, use it and remove it (Debian, as root); no part of make test
+	@.ci/deb-check
 
 bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
 	@.ci/setup build

@@ -36,6 +36,7 @@ export type Connect = Schemas['Connect'];
 export type Place = Schemas['Place'];
 export type ConnectCheck = Schemas['Checked'];
 export type About = Schemas['About'];
+export type Finding = Schemas['Finding'];
 
 /** One event of the stream, and the data of each by its name. */
 export type Told = Schemas['Told'];
