@@ -159,6 +159,11 @@ async fn damaged_and_open_keys_are_told() {
     let (report, code) = examined(dir.path(), &["--port", &free_port()], &[]).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "keys_damaged").contains("restore"));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let (report, code) = examined(dir.path(), &["--port", &free_port()], &[]).await;
+    assert_eq!(code, 1);
+    assert!(remedy(&report, "keys_unreadable").contains("account"));
 }
 
 #[tokio::test]

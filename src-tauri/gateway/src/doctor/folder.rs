@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{DATABASE_PATIENCE, Finding, words};
 use crate::{
     config::Config,
-    store::{self, Drive, Folder, FolderError, Glance, Holds, Layout, Secrets, SecretsFile},
+    store::{self, Drive, Folder, FolderError, Glance, Holds, Layout, Secrets, SecretsError, SecretsFile},
 };
 
 /// Less room than this and the next pictures may find none, in bytes.
@@ -84,6 +84,10 @@ pub(super) fn keys(file: &SecretsFile, layout: &Layout, chinese: bool, findings:
             let code = if is_open(&layout.secrets()) { "keys_open" } else { "keys_ok" };
             say(code, &[("path", &path)]);
             Some(secrets)
+        }
+        Err(SecretsError::Io { source, .. }) => {
+            say("keys_unreadable", &[("error", &source.to_string()), ("path", &path)]);
+            None
         }
         Err(error) => {
             say("keys_damaged", &[("error", &error.to_string()), ("path", &path)]);

@@ -79,6 +79,8 @@ const ENTRIES: &[Entry] = &[
     entry("keys_ok", "keys", Ok, ["可以读取，且只有本账户可读", "readable, and by this account alone"], NONE),
     entry("keys_none", "keys", Note, ["还没有密钥，首次启动时会生成", "there are no keys yet; the first start makes one"], NONE),
     entry("keys_open", "keys", Warning, ["其他账户也能读取 {path}", "other accounts may read {path}"], ["执行：chmod 600 {path}", "run: chmod 600 {path}"]),
+    entry("keys_unreadable", "keys", Failed, ["无法读取 {path}：{error}", "{path} cannot be read: {error}"],
+        ["用运行网关的账户执行本命令；若网关自己也读不到，检查文件的权限", "run this as the account that runs the gateway; if the gateway cannot read it either, check the file's permissions"]),
     entry("keys_damaged", "keys", Failed, ["{error}", "{error}"],
         ["从备份恢复 {path}，或将其移走以生成新的网关密钥（上游和存储桶的密钥需重新填写）", "restore {path} from a backup, or move it away to have a new gateway key made (keys of upstreams and bucket must then be entered again)"]),
 
