@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test api e2e-openwebui container-check deb deb-check bench lint fmt deny clean
+.PHONY: help run build test api e2e-openwebui container-check deb deb-check bench lint docs fmt deny clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -47,6 +47,9 @@ bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets
+
+docs: ## Write the tables of variables in both READMEs anew, from the code
+	PICGATE_WRITE_DOCS=1 $(CARGO) test -p picgate-gateway --test it -- documents::
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

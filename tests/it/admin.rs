@@ -1,68 +1,15 @@
 //! The admin API: nobody comes in without a session, nothing is changed from elsewhere, and each page's data is there.
 
-use reqwest::{Method, RequestBuilder, Response, header};
+use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use crate::support::{
-    FakeUpstream, Scripted, TestApp, eventually,
-    pictures::{self, base64},
+    FakeUpstream, Scripted, TestApp,
+    admin::{anonymous, cookie},
+    eventually, pictures,
 };
 
-/// A signed-in browser.
-pub struct Admin<'a> {
-    app: &'a TestApp,
-    cookie: String,
-}
-
-impl<'a> Admin<'a> {
-    /// Makes the account and signs in.
-    pub async fn set_up(app: &'a TestApp) -> Self {
-        let ticket = app.gateway.setup_ticket().expect("a ticket").expose().to_owned();
-        let body = json!({"ticket": ticket, "username": "admin", "password": "correct horse"});
-        let response = anonymous(app, Method::POST, "session/setup").json(&body).send().await.expect("an answer");
-        assert_eq!(response.status(), 200, "{:?}", response.text().await);
-        Self { app, cookie: cookie(&response) }
-    }
-
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        anonymous(self.app, method, path).header(header::COOKIE, &self.cookie)
-    }
-
-    pub async fn get(&self, path: &str) -> Value {
-        let response = self.request(Method::GET, path).send().await.expect("an answer");
-        assert_eq!(response.status(), 200, "{path}: {:?}", response.text().await);
-        response.json().await.expect("JSON")
-    }
-
-    pub async fn send(&self, method: Method, path: &str, body: &Value) -> Value {
-        let response = self.request(method, path).json(body).send().await.expect("an answer");
-        assert_eq!(response.status(), 200, "{path}: {:?}", response.text().await);
-        response.json().await.expect("JSON")
-    }
-}
-
-fn anonymous(app: &TestApp, method: Method, path: &str) -> RequestBuilder {
-    app.http.request(method, format!("{}/admin/api/{path}", app.url)).header("x-picgate", "1")
-}
-
-fn cookie(response: &Response) -> String {
-    let set = response.headers()[header::SET_COOKIE].to_str().expect("text");
-    assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict"), "{set}");
-    set.split(';').next().expect("a cookie").to_owned()
-}
-
-pub async fn code(response: Response, status: u16) -> String {
-    assert_eq!(response.status(), status, "{:?}", response.text().await);
-    let body: Value = response.json().await.expect("JSON");
-    body["error"]["code"].as_str().expect("a code").to_owned()
-}
-
-pub async fn draw(app: &TestApp, upstream: &FakeUpstream, prompt: &str, seed: u32, side: u32) -> String {
-    upstream.answers(Scripted::json(&json!({"data": [{"b64_json": base64(&pictures::png(seed, side))}]})));
-    let answer: Value =
-        app.send("/v1/images/generations", &json!({"prompt": prompt, "model": "picgate"})).await.json().await.expect("JSON");
-    answer["data"][0]["url"].as_str().expect("a link").rsplit('/').next().expect("an id").to_owned()
-}
+pub use crate::support::admin::{Admin, code, draw};
 
 #[tokio::test]
 async fn every_route_wants_a_session_but_those_that_give_one() {

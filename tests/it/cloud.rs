@@ -6,47 +6,11 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{
-    admin::{Admin, code, draw},
-    support::{FakeBucket, FakeUpstream, Fault, PATIENCE, Scripted, TestApp, eventually, pictures},
+use crate::support::{
+    FakeBucket, FakeUpstream, Fault, PATIENCE, Scripted, TestApp,
+    admin::{Admin, app_with, code, draw, listed, run_job, until_bucket, until_cloud},
+    eventually, pictures,
 };
-
-/// A gateway over an upstream and a bucket.
-pub async fn app_with(upstream: &FakeUpstream, bucket: &FakeBucket, further: &[(&str, &str)]) -> TestApp {
-    let variables = bucket.variables();
-    let mut all: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    all.push(("PICGATE_PROGRESS_STYLE", "quiet"));
-    all.extend(further);
-    TestApp::over_with(upstream, "up-model", &all).await
-}
-
-/// The image as the gallery shows it.
-pub async fn listed(admin: &Admin<'_>, id: &str) -> Value {
-    admin.get(&format!("images/{id}")).await
-}
-
-pub async fn until_cloud(admin: &Admin<'_>, id: &str, state: &str) {
-    eventually(&format!("{id} to be {state}"), async || (listed(admin, id).await["cloud"] == state).then_some(())).await;
-}
-
-pub async fn run_job(admin: &Admin<'_>, body: &Value) -> Value {
-    let job = admin.send(Method::POST, "jobs", body).await;
-    let id = job["id"].as_str().expect("an id").to_owned();
-    eventually("the job", async || {
-        let jobs = admin.get("jobs").await;
-        let job = jobs["items"].as_array()?.iter().find(|job| job["id"] == id.as_str())?.clone();
-        (job["state"] != "running").then_some(job)
-    })
-    .await
-}
-
-async fn until_bucket(admin: &Admin<'_>, state: &str) -> Value {
-    eventually(&format!("the bucket to be {state}"), async || {
-        let cache = admin.get("cache").await;
-        (cache["bucket"]["state"] == state).then_some(cache)
-    })
-    .await
-}
 
 #[tokio::test]
 async fn a_saved_image_is_copied_at_once_and_comes_back_when_its_file_is_gone() {

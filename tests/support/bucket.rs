@@ -76,6 +76,7 @@ pub struct FakeBucket {
 pub const KEY_ID: &str = "AKID";
 pub const SECRET: &str = "canary-bucket-secret-0123456789";
 pub const BUCKET: &str = "pictures";
+pub const OTHER: &str = "elsewhere";
 
 impl Drop for FakeBucket {
     fn drop(&mut self) {
@@ -85,8 +86,14 @@ impl Drop for FakeBucket {
 
 impl FakeBucket {
     pub async fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        std::fs::create_dir(dir.path().join(BUCKET)).expect("makes the bucket");
+        Self::start_in(tempfile::tempdir().expect("a temporary folder")).await
+    }
+
+    /// The same over a folder of the caller's choice. It has two buckets, [`BUCKET`] and [`OTHER`].
+    pub async fn start_in(dir: tempfile::TempDir) -> Self {
+        for bucket in [BUCKET, OTHER] {
+            std::fs::create_dir(dir.path().join(bucket)).expect("makes the bucket");
+        }
         let mut builder = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).expect("a file system"));
         builder.set_auth(s3s::auth::SimpleAuth::from_single(KEY_ID, SECRET));
         let shared = Arc::new(Shared {
@@ -155,6 +162,11 @@ impl FakeBucket {
 
     fn path(&self, key: &str) -> std::path::PathBuf {
         self.dir.path().join(BUCKET).join(key)
+    }
+
+    /// An object of the bucket `bucket`.
+    pub fn object_in(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.dir.path().join(bucket).join(key)).ok()
     }
 
     pub fn object(&self, key: &str) -> Option<Vec<u8>> {

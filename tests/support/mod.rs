@@ -3,14 +3,17 @@
 // Every test file uses its own part of this.
 #![allow(dead_code, reason = "shared by tests that each use a part")]
 
+pub mod admin;
 pub mod app;
 pub mod bucket;
+pub mod clock;
 pub mod pictures;
 pub mod process;
 pub mod upstream;
 
 pub use app::TestApp;
 pub use bucket::{FakeBucket, Fault};
+#[allow(unused_imports, reason = "shared by tests that each use a part")]
 pub use upstream::{Chunk, FakeUpstream, Scripted};
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! What is fixed at start: from flags, then the environment, then defaults. Checked whole, with errors that name the
 //! variable and the remedy. Knows no running program.
 
+pub mod variables;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,

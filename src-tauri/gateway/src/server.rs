@@ -293,6 +293,11 @@ impl Gateway {
         &self.sweep
     }
 
+    /// Images.
+    pub fn library(&self) -> &Library {
+        self.relay.library()
+    }
+
     /// Drawings under way.
     pub fn running(&self) -> usize {
         self.relay.running()

@@ -1,14 +1,14 @@
 //! What goes from disk by itself: only what the bucket has confirmed, or what the user chose to lose; and never because
 //! a clock moved.
 
-use picgate_gateway::model::shift_clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
-    admin::{Admin, draw},
-    cloud::{app_with, listed, run_job, until_cloud},
-    support::{FakeBucket, FakeUpstream, Fault, Scripted, TestApp, eventually, pictures},
+use crate::support::{
+    FakeBucket, FakeUpstream, Fault, Scripted, TestApp,
+    admin::{Admin, app_with, draw, listed, run_job, until_cloud},
+    clock::Clock,
+    eventually, pictures,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -37,6 +37,7 @@ async fn sweep(app: &TestApp, admin: &Admin<'_>) {
 
 #[tokio::test]
 async fn what_was_not_used_for_long_goes_if_the_bucket_has_it() {
+    let clock = Clock::hold();
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let app = app_with(&upstream, &bucket, &[]).await;
     let admin = Admin::set_up(&app).await;
@@ -45,9 +46,9 @@ async fn what_was_not_used_for_long_goes_if_the_bucket_has_it() {
     bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 500, "InternalError")]);
     let unconfirmed = draw(&app, &upstream, "unconfirmed", 2, 32).await;
     until_cloud(&admin, &unconfirmed, "failed").await;
-    shift_clock(70 * HOUR);
+    clock.shift(70 * HOUR);
     let used = draw(&app, &upstream, "used", 3, 32).await;
-    shift_clock(74 * HOUR);
+    clock.shift(74 * HOUR);
     let cache = admin.get("cache").await;
     assert_eq!(cache["actions"]["clean_expired"]["count"], 1, "{cache}");
     sweep(&app, &admin).await;
@@ -64,18 +65,19 @@ async fn what_was_not_used_for_long_goes_if_the_bucket_has_it() {
 
 #[tokio::test]
 async fn without_a_bucket_neither_time_nor_cap_removes_anything_unless_it_was_chosen() {
+    let clock = Clock::hold();
     let upstream = FakeUpstream::start().await;
     let app = TestApp::over(&upstream).await;
     let admin = Admin::set_up(&app).await;
     let mut ids = Vec::new();
     for seed in 0..3u32 {
-        shift_clock(i64::from(seed) * HOUR);
+        clock.shift(i64::from(seed) * HOUR);
         upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(seed, 700_000))}]})));
         let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
         ids.push(answer["data"][0]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
     }
     admin.send(Method::PATCH, "settings", &json!({"values": {"cache_cap_mb": "1"}})).await;
-    shift_clock(13 * DAY);
+    clock.shift(13 * DAY);
     sweep(&app, &admin).await;
     for id in &ids {
         assert!(local(&admin, id).await);
@@ -96,12 +98,13 @@ async fn without_a_bucket_neither_time_nor_cap_removes_anything_unless_it_was_ch
 
 #[tokio::test]
 async fn the_cap_removes_the_longest_unused_first_and_no_more_than_it_must() {
+    let clock = Clock::hold();
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let app = app_with(&upstream, &bucket, &[("PICGATE_CACHE_CAP_MB", "1")]).await;
     let admin = Admin::set_up(&app).await;
     let mut ids = Vec::new();
     for seed in 0..3u32 {
-        shift_clock(i64::from(seed) * HOUR);
+        clock.shift(i64::from(seed) * HOUR);
         upstream.answers(Scripted::json(&json!({"data": [{"b64_json": pictures::base64(&pictures::large(seed, 450_000))}]})));
         let answer: Value = app.send("/v1/images/generations", &json!({"prompt": "x"})).await.json().await.unwrap();
         let id = answer["data"][0]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
@@ -110,7 +113,7 @@ async fn the_cap_removes_the_longest_unused_first_and_no_more_than_it_must() {
     }
     // The first one is looked at last.
     app.image(&format!("/images/{}", ids[0])).await;
-    shift_clock(3 * HOUR);
+    clock.shift(3 * HOUR);
     sweep(&app, &admin).await;
     assert!(local(&admin, &ids[0]).await && !local(&admin, &ids[1]).await && local(&admin, &ids[2]).await);
     assert_eq!(admin.get("cache").await["sweep"]["over_bytes"], 0);
@@ -118,12 +121,13 @@ async fn the_cap_removes_the_longest_unused_first_and_no_more_than_it_must() {
 
 #[tokio::test]
 async fn old_rows_are_forgotten_and_their_links_go_on_unless_the_objects_go_too() {
+    let clock = Clock::hold();
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let app = app_with(&upstream, &bucket, &[("PICGATE_RETENTION_DAYS", "5")]).await;
     let admin = Admin::set_up(&app).await;
     let id = draw(&app, &upstream, "a secret wish", 5, 32).await;
     until_cloud(&admin, &id, "stored").await;
-    shift_clock(6 * DAY);
+    clock.shift(6 * DAY);
     sweep(&app, &admin).await;
     assert_eq!(admin.get("images").await["total"], 0);
     assert_eq!(admin.get("images?q=secret").await["total"], 0);
@@ -145,6 +149,7 @@ async fn old_rows_are_forgotten_and_their_links_go_on_unless_the_objects_go_too(
 
 #[tokio::test]
 async fn a_clock_that_jumps_removes_nothing_until_somebody_says_it_is_right() {
+    let clock = Clock::hold();
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let further = [("PICGATE_DELETE_CLOUD_WITH_METADATA", "true"), ("PICGATE_CACHE_TTL_HOURS", "1")];
     let app = app_with(&upstream, &bucket, &further).await;
@@ -153,7 +158,7 @@ async fn a_clock_that_jumps_removes_nothing_until_somebody_says_it_is_right() {
     until_cloud(&admin, &id, "stored").await;
     app.gateway.sweep().look_now().await;
     for years in [10, -10] {
-        shift_clock(years * 365 * DAY);
+        clock.shift(years * 365 * DAY);
         sweep(&app, &admin).await;
         assert!(local(&admin, &id).await, "{years} years");
         assert!(bucket.object(&format!("picgate/{id}")).is_some());
@@ -166,7 +171,7 @@ async fn a_clock_that_jumps_removes_nothing_until_somebody_says_it_is_right() {
         let during = draw(&app, &upstream, "meanwhile", 60 + years as u32, 32).await;
         until_cloud(&admin, &during, "stored").await;
     }
-    shift_clock(2 * HOUR);
+    clock.shift(2 * HOUR);
     assert_eq!(admin.request(Method::POST, "cache/clock").json(&json!({})).send().await.unwrap().status(), 204);
     sweep(&app, &admin).await;
     assert!(!local(&admin, &id).await);
@@ -175,6 +180,7 @@ async fn a_clock_that_jumps_removes_nothing_until_somebody_says_it_is_right() {
 
 #[tokio::test]
 async fn what_is_being_read_is_read_to_its_end() {
+    let _clock = Clock::hold();
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let app = app_with(&upstream, &bucket, &[]).await;
     let admin = Admin::set_up(&app).await;
