@@ -1,38 +1,70 @@
-//! The admin UI in a real browser, from the first visit to signing out.
+//! The admin UI in a real browser: from the first visit to signing out, and as pages in the windows of the desktop app.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{Arc, atomic::Ordering},
+};
 
-use crate::support::TestApp;
+use picgate_gateway::shell::Page;
+use serde_json::json;
 
-#[tokio::test]
-async fn a_person_sets_up_draws_and_signs_in_again() {
+use crate::{
+    admin::Admin,
+    support::{FakeKeychain, FakeShell, TestApp},
+};
+
+/// Runs a script with these variables and sees that it has done all `steps`; nothing where there is no browser.
+async fn run(script: &str, variables: &[(&'static str, String)], steps: &[&str]) -> bool {
     let Some(chromium) = std::env::var_os("PICGATE_CHROMIUM") else {
         assert!(std::env::var_os("CI").is_none(), "PICGATE_CHROMIUM must name a browser; 'make test' sets it");
         eprintln!("skipped: PICGATE_CHROMIUM does not name a browser");
-        return;
+        return false;
     };
-    let node = which_node();
-    let app = TestApp::demo().await;
-    let ticket = app.gateway.setup_ticket().expect("a ticket").expose().to_owned();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui/tests/browser/admin.mjs");
-    let output = tokio::task::spawn_blocking({
-        let url = app.url.clone();
-        move || {
-            Command::new(node)
-                .arg(script)
-                .env("PICGATE_URL", url)
-                .env("PICGATE_TICKET", ticket)
-                .env("PICGATE_CHROMIUM", chromium)
-                .output()
-                .expect("runs")
-        }
-    });
-    let output = output.await.expect("ends");
+    let script = format!("{}/../../ui/tests/browser/{script}", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(which_node());
+    command.arg(script).env("PICGATE_CHROMIUM", chromium).envs(variables.iter().map(|(name, value)| (*name, value)));
+    let output = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("ends");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
-    for step in ["set up", "drawn", "switched", "signed out"] {
+    for step in steps {
         assert!(said.contains(&format!("ok: {step}")), "'{step}' is missing:\n{said}");
     }
+    true
+}
+
+#[tokio::test]
+async fn a_person_sets_up_draws_and_signs_in_again() {
+    let app = TestApp::demo().await;
+    let ticket = app.gateway.setup_ticket().expect("a ticket").expose().to_owned();
+    let variables = [("PICGATE_URL", app.url.clone()), ("PICGATE_TICKET", ticket)];
+    run("admin.mjs", &variables, &["set up", "drawn", "switched", "signed out"]).await;
+}
+
+#[tokio::test]
+async fn pages_in_native_windows_leave_to_the_desktop_what_is_its_own() {
+    let keychain = Arc::new(FakeKeychain::default());
+    let shell = FakeShell::with_keychain(&keychain);
+    let app = TestApp::in_shell(&shell, &[]).await;
+    let _admin = Admin::set_up(&app).await;
+    let drawn = app.send("/v1/images/generations", &json!({"prompt": "一只橘猫"})).await;
+    assert_eq!(drawn.status(), 200);
+    let handle = app.gateway.handle();
+    let latest = handle.latest_link().await.expect("reads").expect("a link");
+    let id = latest.rsplit('/').next().expect("an id").to_owned();
+    let page = async |page| handle.local_page(page, None).await.expect("an address");
+    let variables = [("PICGATE_DASHBOARD", page(Page::Dashboard).await), ("PICGATE_SETTINGS", page(Page::Settings).await)];
+    if !run("window.mjs", &variables, &["handed over", "paused and resumed", "the desktop is set", "opened to the network"]).await {
+        return;
+    }
+    let opened = shell.opened();
+    let folder = app.dir.path().display().to_string();
+    let image = format!("{}/images/3f0c?download=1", app.url);
+    let gallery = format!("/admin/gallery/{id}");
+    let wanted = [&gallery, "/admin/cache", "/admin/settings", "https://example.com/opened", &image, "autostart true", &folder];
+    assert_eq!(opened, wanted);
+    assert!(shell.autostart.load(Ordering::Relaxed));
+    assert!(!handle.settings().notify.finished && handle.settings().notify.failed);
+    assert!(keychain.values().contains_key("gateway_key"));
 }
 
 fn which_node() -> std::path::PathBuf {

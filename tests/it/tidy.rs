@@ -6,14 +6,16 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("model", &[]),
     ("events", &["model"]),
     ("rewrite", &["model"]),
     ("store", &["model"]),
     ("cloud", &["model"]),
     ("config", &["model", "store"]),
+    ("shell", &["model"]),
     ("settings", &["config", "model"]),
+    ("listen", &["settings"]),
     ("account", &["model", "store"]),
     ("activity", &["events", "model", "store"]),
     ("logbook", &["events", "model", "store"]),
@@ -22,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("library", &["cloud", "events", "model", "rewrite", "store"]),
     ("jobs", &["events", "library", "model", "settings", "store"]),
     ("relay", &["activity", "events", "library", "model", "rewrite", "settings", "store", "upstream"]),
-    ("doctor", &["cloud", "config", "model", "providers", "relay", "settings", "store", "upstream"]),
+    ("doctor", &["cloud", "config", "listen", "model", "providers", "relay", "settings", "store", "upstream"]),
     (
         "http",
         &[
@@ -33,10 +35,12 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "events",
             "jobs",
             "library",
+            "listen",
             "model",
             "providers",
             "relay",
             "settings",
+            "shell",
             "store",
             "upstream",
         ],
@@ -51,11 +55,13 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "http",
             "jobs",
             "library",
+            "listen",
             "logbook",
             "model",
             "providers",
             "relay",
             "settings",
+            "shell",
             "store",
             "upstream",
         ],
@@ -64,7 +70,9 @@ const MAY_USE: [(&str, &[&str]); 19] = [
 ];
 
 /// Packages that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+const ONLY_IN: [(&str, &[&str]); 12] = [
+    ("if_addrs", &["listen"]),
+    ("socket2", &["listen"]),
     ("argon2", &["account"]),
     ("aws_sdk_s3", &["cloud"]),
     ("utoipa", &["http"]),

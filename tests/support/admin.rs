@@ -24,6 +24,11 @@ impl<'a> Admin<'a> {
         Self { app, cookie: cookie(&response) }
     }
 
+    /// What its browser sends with every request.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         anonymous(self.app, method, path).header(header::COOKIE, &self.cookie)
     }

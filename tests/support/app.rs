@@ -1,6 +1,9 @@
 //! A gateway on a port of its own over a folder of its own.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use picgate_gateway::{
     config::{Config, Flags},
@@ -11,7 +14,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::upstream::FakeUpstream;
+use super::{shell::FakeShell, upstream::FakeUpstream};
 
 /// The gateway.
 pub struct TestApp {
@@ -60,6 +63,17 @@ impl TestApp {
     /// Over a folder that may have been used before.
     pub async fn in_folder(dir: TempDir, variables: &[(&str, &str)]) -> Self {
         let gateway = Gateway::start(&config(dir.path(), variables)).await.expect("starts");
+        Self::around(gateway, dir)
+    }
+
+    /// Inside a desktop app.
+    pub async fn in_shell(shell: &Arc<FakeShell>, variables: &[(&str, &str)]) -> Self {
+        Self::in_shell_over(tempfile::tempdir().expect("a temporary folder"), shell, variables).await
+    }
+
+    /// The same over a folder that may have been used before.
+    pub async fn in_shell_over(dir: TempDir, shell: &Arc<FakeShell>, variables: &[(&str, &str)]) -> Self {
+        let gateway = Gateway::start_in_shell(&config(dir.path(), variables), None, Some(shell.clone())).await.expect("starts");
         Self::around(gateway, dir)
     }
 

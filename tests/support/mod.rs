@@ -9,10 +9,13 @@ pub mod bucket;
 pub mod clock;
 pub mod pictures;
 pub mod process;
+pub mod shell;
 pub mod upstream;
 
 pub use app::TestApp;
 pub use bucket::{FakeBucket, Fault};
+#[allow(unused_imports, reason = "shared by tests that each use a part")]
+pub use shell::{FakeKeychain, FakeShell};
 #[allow(unused_imports, reason = "shared by tests that each use a part")]
 pub use upstream::{Chunk, FakeUpstream, Scripted};
 

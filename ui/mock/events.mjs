@@ -14,6 +14,7 @@ export function listen(request, response) {
         running: state.running,
         jobs: state.jobs,
         bucket: bucket(),
+        paused: state.paused,
     });
     listeners.add(response);
     const alive = setInterval(() => response.write(': alive\n\n'), 15_000);

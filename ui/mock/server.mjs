@@ -1,7 +1,7 @@
 // A stand-in for PicGate's server, for building and testing the UI without Rust: the whole admin API in memory, pictures
 // that are drawn on the spot, and the built UI under /admin with the real content security policy.
 //
-//   node mock/server.mjs [--port 5650] [--images 500] [--setup] [--no-bucket] [--busy]
+//   node mock/server.mjs [--port 5650] [--images 500] [--setup] [--no-bucket] [--busy] [--desktop]
 //
 // Sign in as admin / picgate-demo. The one-time ticket is mock-ticket. POST /mock steers it while it runs:
 //   {"reset": {"images": 0, "bucket": false, "setup": true}}   begins anew
@@ -15,6 +15,7 @@ import { bucket } from './cache.mjs';
 import { draw } from './draw.mjs';
 import { hangUp, listen, tell } from './events.mjs';
 import { Failure, find, readJson, send, sendFailure } from './http.mjs';
+import * as desktop from './routes/desktop.mjs';
 import * as library from './routes/library.mjs';
 import * as session from './routes/session.mjs';
 import * as settings from './routes/settings.mjs';
@@ -29,10 +30,17 @@ const { values: options } = parseArgs({
         setup: { type: 'boolean', default: false },
         'no-bucket': { type: 'boolean', default: false },
         busy: { type: 'boolean', default: false },
+        desktop: { type: 'boolean', default: false },
     },
 });
 
-const closed = { ...session.closed, ...settings.closed, ...library.closed, ...watch.closed };
+const closed = {
+    ...session.closed,
+    ...settings.closed,
+    ...library.closed,
+    ...watch.closed,
+    ...desktop.closed,
+};
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function api(request, response, url) {
@@ -121,7 +129,12 @@ const server = createServer(async (request, response) => {
     }
 });
 
-reset({ images: Number(options.images), bucket: !options['no-bucket'], setup: options.setup });
+reset({
+    images: Number(options.images),
+    bucket: !options['no-bucket'],
+    setup: options.setup,
+    desktop: options.desktop,
+});
 if (options.busy) {
     const prompts = ['一只会飞的鲸鱼', '清晨的茶园', 'a tiny robot gardener', '把天空换成极光'];
     let turn = 0;

@@ -51,7 +51,7 @@ function upstreams() {
 
 export const state = {};
 
-export function reset({ images: amount = 500, bucket = true, setup = false } = {}) {
+export function reset({ images: amount = 500, bucket = true, setup = false, desktop = false } = {}) {
     const library = images(amount, bucket);
     const records = activity(library, Math.min(amount, 120));
     Object.assign(state, {
@@ -72,6 +72,11 @@ export function reset({ images: amount = 500, bucket = true, setup = false } = {
         jobs: [],
         // Why the bucket is paused, and whether the clock jumped: see POST /mock.
         bucketState: null,
+        desktop,
+        reach: 'this_computer',
+        paused: false,
+        autostart: true,
+        keychain: false,
         clockWrong: false,
         firstRequestAt: amount === 0 ? null : Date.now() - 40 * 86_400_000,
         startedAt: Date.now() - 5_400_000,

@@ -301,7 +301,7 @@ fn greet(config: &Config, gateway: &Gateway, print_ticket: bool) {
         let (port, model) = (address.port(), gateway.model());
         say(&format!("Next: in Open WebUI add an OpenAI connection with the base URL and key above, choose the model '{model}' and draw."));
         say(&format!("      Open WebUI in Docker calls this computer http://host.docker.internal:{port}/v1;"));
-        say("      on Linux PicGate must then listen with --host 0.0.0.0.");
+        say("      on Linux open PicGate to Docker first: /admin, Settings > Security, or --host 0.0.0.0.");
     }
 }
 

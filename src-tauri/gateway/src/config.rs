@@ -60,6 +60,8 @@ pub enum UpstreamChoice {
 pub struct Config {
     /// Address to listen on.
     pub host: IpAddr,
+    /// The flag or variable that fixes the address; nothing does if the setting `listen` decides.
+    pub host_fixed_by: Option<String>,
     /// Port to listen on; 0 takes a free one.
     pub port: u16,
     /// The data folder.
@@ -171,6 +173,7 @@ impl Config {
         let mut reader = Reader { environment, problems: Vec::new() };
         let mut notes = Vec::new();
         let host = flags.host.clone().map(|h| ("--host".to_owned(), h)).or_else(|| reader.text("HOST").map(|h| ("HOST".to_owned(), h)));
+        let host_fixed_by = host.as_ref().map(|(name, _)| name.clone());
         let host = host.and_then(|(name, text)| {
             let parsed = parse_host(&text);
             if parsed.is_none() {
@@ -234,6 +237,7 @@ impl Config {
         }
         Ok(Self {
             host: host.unwrap_or(IpAddr::from([127, 0, 0, 1])),
+            host_fixed_by,
             port: flags.port.or(port).unwrap_or(DEFAULT_PORT),
             data_dir,
             database,

@@ -1,6 +1,8 @@
 //! The composition root: puts the parts together, listens, and takes everything down again in order.
 
 mod connections;
+mod doors;
+mod handle;
 
 use std::{
     io,
@@ -11,7 +13,9 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::connections::{Room, accept, listen};
+pub use self::handle::{Figures, Handle, Newsreader, PageError};
+
+use self::doors::{Doors, House, listen};
 
 use crate::{
     account::{Account, AccountError, Tickets},
@@ -21,11 +25,13 @@ use crate::{
     http::{self, App, Health, Origins, Phase},
     jobs::{self, Jobs, Sweep},
     library::{Library, Thumbnails},
+    listen::{Listening, PortInUse},
     logbook::{self, Lines},
     model::Secret,
     providers::{self, ProviderError},
     relay::Relay,
     settings::{Keys, LiveSettings, Settings},
+    shell::Shell,
     store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile, Vault},
     upstream::{
         Learnt,
@@ -65,8 +71,11 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
+    /// The port is taken.
+    #[error("{0}")]
+    PortInUse(PortInUse),
     /// What fetches pictures of other servers.
     #[error("pictures of other servers cannot be fetched: {0}")]
     Fetcher(String),
@@ -87,12 +96,11 @@ impl StartError {
 
 /// A gateway that runs.
 pub struct Gateway {
-    address: SocketAddr,
+    handle: Handle,
     key: Secret,
     first_start: bool,
     upstreams: Vec<(String, String)>,
     model: String,
-    account: Account,
     ticket: Option<Secret>,
     relay: Relay,
     sweep: Sweep,
@@ -120,11 +128,16 @@ impl Gateway {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start_logging(config: &Config, lines: Option<Lines>) -> Result<Self, StartError> {
-        // Fails only if it was done before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let policy = Policy { allow_fake_ip_names: config.allow_fake_ip_names, ..Policy::default() };
-        let external = Fetcher::new(policy, Limits::default()).map_err(|e| StartError::Fetcher(e.to_string()))?;
-        Self::start_with(config, external, lines).await
+        Self::start_in_shell(config, lines, None).await
+    }
+
+    /// The same inside a native shell.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start_in_shell(config: &Config, lines: Option<Lines>, shell: Option<Arc<dyn Shell>>) -> Result<Self, StartError> {
+        let external = fetcher(config)?;
+        Self::start_all(config, external, lines, shell).await
     }
 
     /// The same with another way to fetch what users name.
@@ -132,15 +145,24 @@ impl Gateway {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start_with(config: &Config, external: Fetcher, lines: Option<Lines>) -> Result<Self, StartError> {
+        Self::start_all(config, external, lines, None).await
+    }
+
+    async fn start_all(
+        config: &Config,
+        external: Fetcher,
+        lines: Option<Lines>,
+        shell: Option<Arc<dyn Shell>>,
+    ) -> Result<Self, StartError> {
         let began = SystemTime::now();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let layout = Layout::new(&config.data_dir, config.database.clone(), config.images_dir.clone());
         let folder = Folder::open(layout)?;
-        let listeners = listen(config.host, config.port).await?;
+        let listeners = listen(config).await?;
         let address = listeners.first().and_then(|l| l.local_addr().ok()).unwrap_or(SocketAddr::new(config.host, config.port));
-        let secrets_file = SecretsFile::new(folder.layout.secrets());
-        let first_start = secrets_file.read()?.is_none();
-        let secrets = secrets_file.read_or_create()?;
+        let keychain = shell.as_ref().and_then(|shell| shell.keychain());
+        let secrets_file = SecretsFile::new(folder.layout.secrets()).with_keychain(keychain);
+        let (secrets, first_start) = read_keys(secrets_file.clone()).await?;
         let db = Db::open(&folder.layout.database, &folder.layout.backups())?;
         check_mark(&folder, &db).await?;
         let files = Files::open(folder.layout.files.clone()).map_err(StartError::Files)?;
@@ -178,43 +200,46 @@ impl Gateway {
         loops.spawn(jobs::index_words(db.clone(), background.clone()));
         loops.spawn(activity::write(db.clone(), records, background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
+        loops.spawn(jobs::watch_disk(library.files().clone(), events.clone(), health.clone(), background.clone()));
         loops.spawn(jobs::tidy_quarantine(library.clone(), background.clone()));
         loops.spawn(jobs::make_thumbnails(thumbnails, db.clone(), orders, background.clone()));
         let origins = Arc::new(Origins { port: address.port(), trusted_proxies: config.trusted_proxies.clone(), hostname: hostname() });
+        let listening = Listening::default();
         let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());
         let app = App {
             relay: relay.clone(),
             library,
-            settings,
+            settings: settings.clone(),
             health: health.clone(),
             origins,
-            account: account.clone(),
+            account,
             config: Arc::new(config.clone()),
             secrets: vault,
             sweep,
-            events,
+            events: events.clone(),
             changing: Arc::default(),
-            stopping: accepting.clone(),
             doctor: http::Doctor::default(),
+            listening: listening.clone(),
+            shell,
             started_at: crate::model::now(),
         };
-        let router = http::router(app);
+        let handle = Handle::new(app.clone(), address, ticket.clone());
+        let house =
+            House { router: http::router(app), connections: connections.clone(), loops: loops.clone(), accepting: accepting.clone() };
         // Fewer than wanted is no reason not to start: accepting pauses when they run out.
         #[cfg(unix)]
         let _ = rlimit::increase_nofile_limit(FILES_WANTED);
-        let room = Room::default();
-        for listener in listeners {
-            loops.spawn(accept(listener, router.clone(), room.clone(), connections.clone(), accepting.clone()));
-        }
+        let mut doors = Doors::new(config, address.port(), house, listening, events);
+        doors.open(listeners, settings.snapshot().reach).await;
+        loops.spawn(doors.keep(settings, accepting.clone()));
         health.enter(Phase::Ready);
         let upstreams = relay.upstreams();
         Ok(Self {
-            address,
+            handle,
             key,
             first_start,
             upstreams,
             model,
-            account,
             ticket,
             relay,
             sweep: sweep_handle,
@@ -236,13 +261,8 @@ impl Gateway {
     pub async fn reset_admin(config: &Config) -> Result<Secret, StartError> {
         let layout = Layout::new(&config.data_dir, config.database.clone(), config.images_dir.clone());
         let folder = Folder::open(layout)?;
-        let secrets_file = SecretsFile::new(folder.layout.secrets());
-        let secrets = secrets_file.read_or_create()?;
         let db = Db::open(&folder.layout.database, &folder.layout.backups())?;
-        let vault = Vault::new(secrets_file, secrets);
-        let ticket = vault.random_key()?;
-        let kept = ticket.clone();
-        vault.change(move |secrets| secrets.setup_ticket = Some(kept)).await?;
+        let ticket = SecretsFile::new(folder.layout.secrets()).leave_ticket()?;
         db.write(store::delete_admin).await?;
         db.close().await;
         Ok(ticket)
@@ -250,7 +270,12 @@ impl Gateway {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.handle.address()
+    }
+
+    /// What a native shell holds of it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// The key that clients authenticate with.
@@ -280,7 +305,7 @@ impl Gateway {
 
     /// A ticket that opens /admin once, within a minute; `None` if the system has no random numbers.
     pub fn issue_ticket(&self) -> Option<String> {
-        self.account.tickets().issue()
+        self.handle.issue_ticket()
     }
 
     /// Requests since the start that joined another one.
@@ -326,6 +351,14 @@ impl Gateway {
     }
 }
 
+/// What fetches what users name.
+fn fetcher(config: &Config) -> Result<Fetcher, StartError> {
+    // Fails only if it was done before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let policy = Policy { allow_fake_ip_names: config.allow_fake_ip_names, ..Policy::default() };
+    Fetcher::new(policy, Limits::default()).map_err(|e| StartError::Fetcher(e.to_string()))
+}
+
 /// How often answers that nobody came back for are looked for.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -366,6 +399,15 @@ async fn open_account(config: &Config, db: &Db, vault: &Vault) -> Result<(Accoun
         }
     };
     Ok((Account::new(db.clone(), Tickets::with(Some(ticket.expose().to_owned()))), Some(ticket)))
+}
+
+/// The keys, and whether they were made just now. A keychain may ask its user first.
+async fn read_keys(file: SecretsFile) -> Result<(store::Secrets, bool), SecretsError> {
+    let read = move || {
+        let first_start = !file.exists();
+        Ok((file.read_or_create()?, first_start))
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(SecretsError::Keychain { problem: error.to_string() }))
 }
 
 /// The keys that settings are made with.

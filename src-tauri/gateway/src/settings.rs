@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{
     config::Config,
-    model::{Aliases, BucketConfig, Millis, Secret, Setting, hosts},
+    model::{Aliases, BucketConfig, LISTEN, Millis, Secret, Setting, hosts},
 };
 
 /// How waiting looks in a stream.
@@ -43,6 +43,45 @@ pub enum ImagesResponse {
     Link,
 }
 
+/// Who can reach the gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Programs on this computer.
+    #[default]
+    ThisComputer,
+    /// Also containers of Docker on Linux, through its bridges.
+    Docker,
+    /// Whoever reaches this computer.
+    Everyone,
+}
+
+impl Reach {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ThisComputer, Self::Docker, Self::Everyone];
+
+    /// The word that is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ThisComputer => "this_computer",
+            Self::Docker => "docker",
+            Self::Everyone => "everyone",
+        }
+    }
+}
+
+/// Which notifications a desktop app shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// A drawing is there.
+    pub finished: bool,
+    /// A drawing failed.
+    pub failed: bool,
+    /// The disk is nearly full.
+    pub disk: bool,
+    /// The bucket cannot be used.
+    pub bucket: bool,
+}
+
 /// One consistent view.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -76,6 +115,10 @@ pub struct Settings {
     pub history_images: usize,
     /// Bytes of images that are sent along.
     pub history_bytes: u64,
+    /// Who can reach the gateway; without effect while an address is fixed from outside.
+    pub reach: Reach,
+    /// Which notifications a desktop app shows.
+    pub notify: Notify,
     /// Host names by which the admin may be called, beside those that are known.
     pub allowed_hosts: Vec<String>,
     /// Further model names with presets.
@@ -171,6 +214,13 @@ impl Settings {
             },
             history_images: number("history_images") as usize,
             history_bytes: u64::from(number("history_mb")) * 1024 * 1024,
+            reach: Reach::ALL.into_iter().find(|reach| reach.word() == value(LISTEN)).unwrap_or_default(),
+            notify: Notify {
+                finished: is_on("notify_finished"),
+                failed: is_on("notify_failed"),
+                disk: is_on("notify_disk"),
+                bucket: is_on("notify_bucket"),
+            },
             allowed_hosts: hosts(&value("allowed_hosts")).unwrap_or_default(),
             aliases: Arc::new(Aliases::parse(&value("model_aliases")).unwrap_or_default()),
             direct_links: direct_links(&value, bucket.as_ref()),

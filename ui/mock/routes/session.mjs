@@ -12,6 +12,7 @@ function session(request, signed = who(request)) {
         version: '0.1.0-mock',
         language: state.settings.find((one) => one.key === 'language').value,
         needs_ticket: state.user === null,
+        has_shell: state.desktop,
     };
 }
 

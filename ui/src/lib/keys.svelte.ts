@@ -3,7 +3,7 @@
 import { untrack } from 'svelte';
 
 export type Shortcut = {
-  /** Keys as `KeyboardEvent.key`, a sequence divided by blanks: "g d", "?", "/". */
+  /** Keys as `KeyboardEvent.key`, a sequence divided by blanks: "g d", "?", "/"; "Mod+1" with Ctrl or, on a Mac, Cmd. */
   keys: string;
   label: () => string;
   run: () => void;
@@ -38,7 +38,14 @@ class Keys {
   }
 
   #heard(event: KeyboardEvent): void {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.defaultPrevented || event.altKey || event.isComposing) return;
+    if (event.ctrlKey || event.metaKey) {
+      // Such keys type nothing: they work in fields as well.
+      const found = this.shortcuts.findLast((one) => one.keys === `Mod+${event.key}`);
+      if (found) event.preventDefault();
+      found?.run();
+      return;
+    }
     if (
       typing(event.target) ||
       document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]')

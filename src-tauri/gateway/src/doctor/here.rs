@@ -1,10 +1,11 @@
 //! Whether a gateway runs here, and whether the places where clients and browsers are reach it: this computer, its network,
 //! Docker's bridge, and the address that links begin with.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use super::{Finding, Scene, lan_address};
 use crate::{
+    listen::{bridges, holder_of},
     model::browser_can_open,
     upstream::{Answerer, probe, who_answers},
 };
@@ -28,7 +29,7 @@ pub(super) async fn gateway(scene: &Scene<'_>) -> Vec<Finding> {
             true
         }
         Answerer::Other => {
-            found.push(scene.finding("port_taken", &[("port", &port)]));
+            found.push(taken(scene, &port));
             false
         }
         Answerer::Nobody => {
@@ -49,8 +50,16 @@ pub(super) async fn gateway(scene: &Scene<'_>) -> Vec<Finding> {
 fn not_running(scene: &Scene<'_>, host: IpAddr, port: &str) -> Finding {
     match TcpListener::bind(SocketAddr::new(host, scene.port)) {
         Ok(_) => scene.finding("gateway_stopped", &[("port", port)]),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => scene.finding("port_taken", &[("port", port)]),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => taken(scene, port),
         Err(error) => scene.finding("port_refused", &[("port", port), ("host", &host.to_string()), ("error", &error.to_string())]),
+    }
+}
+
+/// Another program has the port; by its name, if the system tells.
+fn taken(scene: &Scene<'_>, port: &str) -> Finding {
+    match holder_of(scene.port) {
+        Some(holder) => scene.finding("port_taken_by", &[("port", port), ("program", &holder.name), ("process", &holder.pid.to_string())]),
+        None => scene.finding("port_taken", &[("port", port)]),
     }
 }
 
@@ -105,25 +114,14 @@ async fn docker(scene: &Scene<'_>, host: IpAddr, runs: bool) -> Option<Finding> 
         let reached = host.is_unspecified() || host.is_loopback();
         return Some(scene.finding(if reached { "docker_desktop" } else { "docker_desktop_closed" }, &[("port", &port)]));
     }
-    let Some(bridge) = docker_bridge(&std::fs::read_to_string("/proc/net/route").unwrap_or_default()) else {
+    // Each network of Docker's has one; host.docker.internal is the first.
+    let Some(bridge) = bridges().into_iter().map(|bridge| bridge.address).find(IpAddr::is_ipv4) else {
         return Some(scene.finding("docker_none", &[]));
     };
     let base = format!("http://{bridge}:{port}");
-    let reached =
-        if runs { first_problem(scene, &base, None).await.is_none() } else { host.is_unspecified() || host == IpAddr::V4(bridge) };
+    let reached = if runs { first_problem(scene, &base, None).await.is_none() } else { host.is_unspecified() || host == bridge };
     let code = if reached { "docker_ok" } else { "docker_closed" };
     Some(scene.finding(code, &[("base", &base), ("bridge", &bridge.to_string()), ("port", &port)]))
-}
-
-/// The address of this computer on Docker's bridge: the first one of the network that the routing table gives `docker0`.
-fn docker_bridge(routes: &str) -> Option<Ipv4Addr> {
-    routes.lines().find_map(|line| {
-        let mut columns = line.split_whitespace();
-        let (name, destination) = (columns.next()?, columns.next()?);
-        // As the processor's words have it: the first part of the address is the lowest byte.
-        let network = u32::from_str_radix(destination, 16).ok()?.to_le_bytes();
-        (name == "docker0" && network != [0; 4]).then(|| Ipv4Addr::new(network[0], network[1], network[2], network[3] | 1))
-    })
 }
 
 /// What links begin with.
@@ -146,19 +144,4 @@ async fn public(scene: &Scene<'_>, runs: bool) -> Option<Finding> {
         Some(_) => "public_unreachable",
     };
     Some(scene.finding(code, &[("base", &base)]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dockers_bridge_is_found_in_the_routing_table() {
-        let routes = "Iface\tDestination\tGateway\tFlags\n\
-                      eth0\t00000000\t0102A8C0\t0003\n\
-                      docker0\t000011AC\t00000000\t0001\n";
-        assert_eq!(docker_bridge(routes), Some(Ipv4Addr::new(172, 17, 0, 1)));
-        assert_eq!(docker_bridge("eth0\t00000000\t0102A8C0\t0003\n"), None);
-        assert_eq!(docker_bridge(""), None);
-    }
 }

@@ -116,6 +116,8 @@ const ENTRIES: &[Entry] = &[
     entry("gateway_stopped", "gateway", Note, ["没有运行；端口 {port} 可用", "does not run; port {port} is free"], NONE),
     entry("port_taken", "gateway", Failed, ["端口 {port} 被其他程序占用", "another program uses port {port}"],
         ["停止那个程序，或用 --port（或 PORT）换一个端口", "stop that program, or choose another port with --port or PORT"]),
+    entry("port_taken_by", "gateway", Failed, ["端口 {port} 被 {program}（进程 {process}）占用", "port {port} is used by {program} (process {process})"],
+        ["停止那个程序，或用 --port（或 PORT）换一个端口", "stop that program, or choose another port with --port or PORT"]),
     entry("port_refused", "gateway", Failed, ["无法监听 {host} 的端口 {port}：{error}", "port {port} of {host} cannot be listened on: {error}"],
         ["用 --host 选择本机的地址，用 --port 选择 1023 以上的端口", "choose an address of this computer with --host, and a port above 1023 with --port"]),
 
@@ -130,7 +132,7 @@ const ENTRIES: &[Entry] = &[
     entry("lan_ok", "lan", Ok, ["{base} 可用", "{base} works"], NONE),
     entry("lan_none", "lan", Note, ["本机没有连接网络", "this computer is in no network"], NONE),
     entry("lan_container", "lan", Note, ["在容器中：其他设备经由发布的端口访问（-p {port}:{port}）", "in a container: others reach it by the port that is published (-p {port}:{port})"], NONE),
-    entry("lan_closed", "lan", Note, ["未开放，只有本机能访问；如需开放：--host 0.0.0.0", "closed: this computer alone reaches it; to open it: --host 0.0.0.0"], NONE),
+    entry("lan_closed", "lan", Note, ["未开放，只有本机能访问；如需开放，请在设置页面选择，或用 --host 0.0.0.0 启动", "closed: this computer alone reaches it; to open it, choose so on the settings page or start it with --host 0.0.0.0"], NONE),
     entry("lan_blocked", "lan", Warning, ["正在监听，但 {base} 无法访问", "it listens, yet {base} cannot be reached"], ["在防火墙中放行端口 {port}", "allow port {port} in the firewall"]),
 
     entry("docker_ok", "docker", Ok, ["容器可以通过 host.docker.internal:{port}（{bridge}）访问", "containers reach it as host.docker.internal:{port} ({bridge})"], NONE),
@@ -139,7 +141,7 @@ const ENTRIES: &[Entry] = &[
     entry("docker_desktop_closed", "docker", Warning, ["Docker Desktop 中的容器无法访问", "containers in Docker Desktop do not reach it"],
         ["用 --host 127.0.0.1 或 --host 0.0.0.0 启动", "start it with --host 127.0.0.1 or --host 0.0.0.0"]),
     entry("docker_closed", "docker", Warning, ["容器无法访问 {base}：Docker 中的 Open WebUI 连不上", "containers do not reach {base}, and so Open WebUI in Docker cannot connect"],
-        ["用 --host {bridge}（仅 Docker 网桥）或 --host 0.0.0.0（所有网络）启动，并在防火墙中放行端口 {port}；容器需要 --add-host=host.docker.internal:host-gateway", "start it with --host {bridge} (Docker's bridge alone) or --host 0.0.0.0 (every network), and allow port {port} in the firewall; the container needs --add-host=host.docker.internal:host-gateway"]),
+        ["在设置页面允许 Docker 访问，或用 --host {bridge}（仅 Docker 网桥）或 --host 0.0.0.0（所有网络）启动，并在防火墙中放行端口 {port}；容器需要 --add-host=host.docker.internal:host-gateway", "let Docker in on the settings page, or start it with --host {bridge} (Docker's bridge alone) or --host 0.0.0.0 (every network), and allow port {port} in the firewall; the container needs --add-host=host.docker.internal:host-gateway"]),
 
     entry("public_ok", "public", Ok, ["{base} 可用", "{base} works"], NONE),
     entry("public_unset", "public", Note, ["未设置：链接使用客户端访问网关时的地址，容器名则换成 localhost", "not set: links name the address by which the client called, and localhost in place of container names"], NONE),

@@ -7,6 +7,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{App, Origins, error::ApiError};
 use crate::{
     model::browser_can_open,
@@ -20,6 +22,10 @@ const TASK_MAX: usize = 64;
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// Ends when the door that the request came through is closed: answers that never end do so then.
+#[derive(Clone, Debug)]
+pub struct Closing(pub CancellationToken);
 
 impl FromRequestParts<App> for Client {
     type Rejection = ApiError;

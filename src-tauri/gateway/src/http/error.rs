@@ -19,6 +19,12 @@ use crate::{
 /// When a client is to come back if we are merely busy.
 const BUSY_RETRY: Duration = Duration::from_secs(5);
 
+/// When a client is to come back if the gateway was paused by hand.
+const PAUSED_RETRY: Duration = Duration::from_secs(60);
+
+/// The reason phrase then.
+const PAUSED_REASON: &str = "PicGate is paused";
+
 /// Longest reason phrase, in bytes.
 const REASON_MAX: usize = 120;
 
@@ -119,6 +125,10 @@ impl From<&RelayError> for ApiError {
             RelayError::TooLarge(_) => of(StatusCode::PAYLOAD_TOO_LARGE),
             RelayError::CutOff => of(StatusCode::BAD_REQUEST),
             RelayError::Busy => Self { may_retry: true, ..of(StatusCode::TOO_MANY_REQUESTS).retry_after(BUSY_RETRY) },
+            // A client that tried again by itself would only keep its user waiting.
+            RelayError::Paused(_) => {
+                Self { reason: Some(PAUSED_REASON.into()), ..of(StatusCode::SERVICE_UNAVAILABLE).retry_after(PAUSED_RETRY) }
+            }
             RelayError::Upstream(upstream) => Self::of_upstream(upstream, error.to_string()),
             RelayError::Told { error, message, reason } => {
                 Self { reason: Some(reason.clone()), ..Self::of_upstream(error, message.clone()) }

@@ -1,10 +1,7 @@
 //! How the program is: for containers, scripts and people.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     time::Instant,
 };
 
@@ -16,7 +13,8 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::jobs::MissingImages;
+use super::App;
+use crate::jobs::{DiskReport, MissingImages};
 
 /// Where in its life the program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +32,18 @@ pub enum Phase {
 pub struct Health {
     phase: AtomicU8,
     missing: AtomicUsize,
+    disk_low: AtomicBool,
     started: Instant,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { phase: AtomicU8::new(Phase::Starting as u8), missing: AtomicUsize::new(0), started: Instant::now() }
+        Self {
+            phase: AtomicU8::new(Phase::Starting as u8),
+            missing: AtomicUsize::new(0),
+            disk_low: AtomicBool::new(false),
+            started: Instant::now(),
+        }
     }
 }
 
@@ -47,6 +51,11 @@ impl Health {
     /// Moves on.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Whether the disk is nearly full.
+    pub fn is_disk_low(&self) -> bool {
+        self.disk_low.load(Ordering::Relaxed)
     }
 }
 
@@ -56,13 +65,26 @@ impl MissingImages for Health {
     }
 }
 
+impl DiskReport for Health {
+    fn disk_low(&self, low: bool) {
+        self.disk_low.store(low, Ordering::Relaxed);
+    }
+}
+
 /// `GET /health`: 200 with `ok` or `degraded` and reasons, 503 only while starting or stopping.
-pub async fn health(State(health): State<Arc<Health>>) -> Response {
+pub async fn health(State(app): State<App>) -> Response {
+    let health = &app.health;
     let phase = health.phase.load(Ordering::Relaxed);
     let mut reasons = Vec::new();
     match health.missing.load(Ordering::Relaxed) {
         0 => {}
         count => reasons.push(format!("{count} images are not on disk though they should be")),
+    }
+    if health.is_disk_low() {
+        reasons.push("the disk is nearly full".to_owned());
+    }
+    if app.relay.is_paused() {
+        reasons.push("paused: new requests are refused until somebody resumes".to_owned());
     }
     let (code, status) = match phase {
         p if p == Phase::Starting as u8 => (StatusCode::SERVICE_UNAVAILABLE, "starting"),

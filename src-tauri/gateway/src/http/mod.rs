@@ -17,14 +17,14 @@ use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::Account, config::Config, events::Events, jobs::Sweep, library::Library, relay::Relay, settings::LiveSettings, store::Vault,
+    account::Account, config::Config, events::Events, jobs::Sweep, library::Library, listen::Listening, relay::Relay,
+    settings::LiveSettings, shell::Shell, store::Vault,
 };
 
 pub use admin::Doctor;
-pub use client::Peer;
+pub use client::{Closing, Peer};
 pub use health::{Health, Phase};
 
 /// What handlers may ask for, each for its own part.
@@ -52,10 +52,12 @@ pub struct App {
     pub events: Events,
     /// Held while settings or upstreams are changed.
     pub changing: Arc<Mutex<()>>,
-    /// The program is stopping: streams that never end do so now.
-    pub stopping: CancellationToken,
     /// Examinations.
     pub doctor: Doctor,
+    /// Where it listens.
+    pub listening: Listening,
+    /// The native shell around us, if there is one.
+    pub shell: Option<Arc<dyn Shell>>,
     /// When the program was started, milliseconds since 1970-01-01 UTC.
     #[from_ref(skip)]
     pub started_at: i64,
@@ -102,6 +104,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(ui::home))
         .route("/admin", get(ui::page))
         .route("/admin/", get(ui::page))
+        .route("/admin/ticket", get(admin::enter))
         .route("/admin/{*path}", get(ui::page))
         .merge(admin::router(app.clone()))
         .fallback(error::not_found)

@@ -1,6 +1,7 @@
 //! Background loops: each has one owner, one token that ends it, and is waited for at the end.
 
 mod backup;
+mod disk;
 mod registry;
 mod sweep;
 
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use backup::copy_to_bucket;
+pub use disk::{DiskReport, watch_disk};
 pub use registry::{JobKind, JobView, Jobs};
 pub use sweep::{Preview, Sweep, SweepState};
 

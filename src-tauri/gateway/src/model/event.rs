@@ -42,4 +42,10 @@ pub enum Event {
     Bucket,
     /// Long work has moved on: the job's number.
     Job(u64),
+    /// Drawing was paused, or goes on.
+    Paused(bool),
+    /// The disk is nearly full (bytes that are left), or there is room again.
+    Disk(Option<u64>),
+    /// It listens elsewhere than before.
+    Listening,
 }

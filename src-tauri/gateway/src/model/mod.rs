@@ -11,6 +11,7 @@ mod event;
 mod host;
 mod id;
 mod image;
+mod keychain;
 mod media;
 mod secret;
 mod setting;
@@ -28,9 +29,10 @@ pub use event::{Event, Running};
 pub use host::browser_can_open;
 pub use id::ImageId;
 pub use image::{BlobRecord, ImageRecord, NewImage, Origin, Source, Thumbnail};
+pub use keychain::Keychain;
 pub use media::{Completeness, MediaType, PixelSize};
 pub use secret::Secret;
-pub use setting::{BUCKET_SECRET, SETTINGS, Setting, Shape, hosts};
+pub use setting::{BUCKET_SECRET, LISTEN, SETTINGS, Setting, Shape, hosts};
 
 /// A blob that can stand in a body: how long it is without looking.
 pub trait Measured {

@@ -76,6 +76,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("history_images", "8", Shape::Number(1, 64)),
     // Megabytes of images that are sent along.
     setting("history_mb", "20", Shape::Number(1, 200)),
+    // Who can reach the gateway: this computer, also containers of Docker on Linux, or everyone in the network.
+    setting(LISTEN, "this_computer", Shape::Word(&["this_computer", "docker", "everyone"])),
+    // Which notifications the desktop app shows.
+    setting("notify_finished", "true", Shape::Switch),
+    setting("notify_failed", "true", Shape::Switch),
+    setting("notify_disk", "true", Shape::Switch),
+    setting("notify_bucket", "true", Shape::Switch),
     // Host names by which the admin may be called, beside those that are known.
     setting("allowed_hosts", "", Shape::Hosts),
     // Further model names with presets.
@@ -109,6 +116,9 @@ pub const SETTINGS: &[Setting] = &[
 
 /// The one setting that is a key.
 pub const BUCKET_SECRET: &str = "r2_secret_access_key";
+
+/// The setting that opens the gateway to others: it takes the password, and a fixed address locks it.
+pub const LISTEN: &str = "listen";
 
 impl Setting {
     /// The setting called `key`.

@@ -40,11 +40,14 @@ impl Relay {
         let _reading = self.reading()?;
         let scanned = scan(body, self.library.files(), REQUEST_MAX, Sender::Client).await?;
         if let Some(task) = super::background::recognise(&scanned.document, client.task.as_deref()) {
+            // Nobody reads the words: it is the client that asked.
+            self.may_begin("")?;
             return self.background(task, scanned, began).await;
         }
         let settings = self.settings.snapshot();
         let upstream = self.upstream();
         let question = Question::read(scanned, &settings, &*upstream, began)?;
+        self.may_begin(&question.read.prompt)?;
         if let Some(text) = question.notice(&settings, &*upstream) {
             return self.at_once(&question, &settings, &text);
         }

@@ -31,6 +31,9 @@ pub enum RelayError {
     /// Too many requests are running.
     #[error("too many drawings are running; try again in a moment")]
     Busy,
+    /// The gateway was paused by its owner: words in the user's language.
+    #[error("{0}")]
+    Paused(&'static str),
     /// The upstream refused or failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -76,6 +79,7 @@ impl RelayError {
             Self::TooLarge(_) => "too_large",
             Self::CutOff => "request_cut_off",
             Self::Busy => "too_many_requests",
+            Self::Paused(_) => "gateway_paused",
             Self::Upstream(error) => error.class.code(),
             Self::Told { error, .. } => error.class.code(),
             Self::Joined(error) => error.code(),
@@ -92,7 +96,7 @@ impl RelayError {
             Self::BadRequest { .. } | Self::TooLarge(_) | Self::CutOff => "invalid_request_error",
             Self::Upstream(_) | Self::Told { .. } => "upstream_error",
             Self::Joined(error) => error.kind(),
-            Self::Busy | Self::Library(_) | Self::Db(_) | Self::BucketAway(_) | Self::Panicked => "server_error",
+            Self::Busy | Self::Paused(_) | Self::Library(_) | Self::Db(_) | Self::BucketAway(_) | Self::Panicked => "server_error",
         }
     }
 }

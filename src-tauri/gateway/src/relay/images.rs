@@ -149,6 +149,7 @@ impl Relay {
         claim: Option<Claim>,
         began: Instant,
     ) -> Result<Reply, RelayError> {
+        self.may_begin(&asked.prompt)?;
         let relay = self.clone();
         let endpoint = order.endpoint();
         let job = move |out: Output, permit: OwnedSemaphorePermit| async move {

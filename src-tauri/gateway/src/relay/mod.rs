@@ -30,7 +30,7 @@ mod words;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -46,6 +46,7 @@ use crate::{
     activity::Activity,
     events::Events,
     library::{Assembled, Library},
+    model::Event,
     settings::LiveSettings,
     upstream::{HealthState, Healths, Learnt, Routes, Upstream, UpstreamError, fetch::Fetcher},
 };
@@ -102,6 +103,7 @@ pub struct Relay {
     external: Arc<Fetcher>,
     now_running: NowRunning,
     joined: Arc<AtomicU64>,
+    paused: Arc<AtomicBool>,
     healths: Healths,
     events: Events,
 }
@@ -132,6 +134,7 @@ impl Relay {
             activity,
             now_running: NowRunning::new(events.clone()),
             joined: Arc::default(),
+            paused: Arc::default(),
             healths: Healths::default(),
             events,
             external: Arc::new(external),
@@ -176,6 +179,31 @@ impl Relay {
     /// Requests that are being answered, the oldest first.
     pub fn now_running(&self) -> Vec<crate::model::Running> {
         self.now_running.list()
+    }
+
+    /// Refuses new requests from now on, or takes them again. What runs goes on. Nothing of this outlives the program: who
+    /// starts it wants it to draw.
+    pub fn pause(&self, paused: bool) {
+        if self.paused.swap(paused, Ordering::Relaxed) != paused {
+            tracing::info!(paused, "{}", if paused { "drawing is paused" } else { "drawing goes on" });
+            self.events.tell(Event::Paused(paused));
+        }
+    }
+
+    /// Whether new requests are refused.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Leave to begin with what somebody asked for in `words`, or why not, in their language.
+    ///
+    /// # Errors
+    /// [`RelayError::Paused`].
+    fn may_begin(&self, words: &str) -> Result<(), RelayError> {
+        match self.is_paused() {
+            true => Err(RelayError::Paused(words::paused(words::language(&self.settings.snapshot(), words)))),
+            false => Ok(()),
+        }
     }
 
     /// Drawings under way.

@@ -45,6 +45,16 @@ pub fn language(settings: &Settings, prompt: &str) -> Language {
     }
 }
 
+/// Why nothing is drawn while the gateway is paused, and what helps.
+pub fn paused(language: Language) -> &'static str {
+    match language {
+        Language::Zh => "PicGate 已暂停，暂时不接受新的请求。请在托盘菜单或管理页面中点“继续”，然后重新发送。本次没有产生费用。",
+        Language::En => {
+            "PicGate is paused and takes no new requests. Choose 'Resume' in its tray menu or on its admin page, then send this again. It cost nothing."
+        }
+    }
+}
+
 /// Words for `error`; `model` is the name that the client knows.
 pub fn tell(error: &UpstreamError, language: Language, model: &str, quota_window: Option<&str>) -> Told {
     let pick = |zh: &'static str, en: &'static str| if language == Language::Zh { zh } else { en };

@@ -121,6 +121,13 @@ pub fn days(connection: &Connection, since: i64) -> rusqlite::Result<Vec<Day>> {
     connection.prepare_cached(sql)?.query_map([since], row)?.collect()
 }
 
+/// Drawings that succeeded on the day of `at`, as people here count days.
+pub fn drawn_today(connection: &Connection, at: i64) -> rusqlite::Result<u32> {
+    let sql = "select count(*) from activity where kind = 'drawing' and outcome = 'ok'
+               and at >= 1000 * unixepoch(?1 / 1000, 'unixepoch', 'localtime', 'start of day', 'utc')";
+    connection.prepare_cached(sql)?.query_row([at], |row| row.get(0))
+}
+
 /// When the first request came that is still on record.
 pub fn first(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     connection.query_row("select min(at) from activity where kind <> 'task'", [], |row| row.get(0))

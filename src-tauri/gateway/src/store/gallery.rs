@@ -228,6 +228,13 @@ pub fn one(connection: &Connection, id: ImageId) -> rusqlite::Result<Option<List
     connection.prepare_cached(&sql)?.query_row([id.as_bytes()], listed).optional()
 }
 
+/// The image that was drawn last, by whomever.
+pub fn latest_drawn(connection: &Connection) -> rusqlite::Result<Option<ImageId>> {
+    let sql = "select id from images where source in ('generated', 'edited') order by seq desc limit 1";
+    let id: Option<[u8; 16]> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(id.and_then(|bytes| ImageId::from_slice(&bytes)))
+}
+
 /// All that is known of an image.
 pub fn detailed(connection: &Connection, id: ImageId) -> rusqlite::Result<Option<Detailed>> {
     let Some(shown) = one(connection, id)? else { return Ok(None) };

@@ -23,7 +23,8 @@ pub mod upstreams;
 mod vault;
 
 pub use activity::{
-    Day, StoredActivity, add as add_activity, days, first as first_activity, list as list_activity, outcomes, trim as trim_activity,
+    Day, StoredActivity, add as add_activity, days, drawn_today, first as first_activity, list as list_activity, outcomes,
+    trim as trim_activity,
 };
 pub use admin::{
     Admin, NewSession, SessionRow, admin, delete_admin, delete_other_sessions, delete_session, insert_admin, insert_session, list_sessions,

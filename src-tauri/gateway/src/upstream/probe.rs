@@ -5,13 +5,23 @@ use std::time::Duration;
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long whoever holds our port may take to say who it is: somebody waits for the program to start.
+const WHO_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Most of an answer that is looked at, in bytes.
 const LOOKED_AT: usize = 64 * 1024;
+
+/// Whether a PicGate answers at `address`, as far as can be seen from here.
+pub async fn is_picgate(address: std::net::SocketAddr) -> bool {
+    let ip = if address.ip().is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let base = format!("http://{}", std::net::SocketAddr::new(ip, address.port()));
+    matches!(who_answers(&base).await, Answerer::PicGate(_))
+}
 
 /// Steps in order, each with the code of what is wrong, if something is. `image`: the id of a picture to open. `base_url`
 /// ends in `/v1` and is one of ours; whoever calls sees to that.
 pub async fn probe(base_url: &str, key: &str, image: Option<&str>) -> Vec<(&'static str, Option<&'static str>)> {
-    let Some(client) = local_client() else { return vec![("reach", Some("unreachable"))] };
+    let Some(client) = local_client(PATIENCE) else { return vec![("reach", Some("unreachable"))] };
     let answer = match client.get(format!("{base_url}/models")).bearer_auth(key).send().await {
         Ok(answer) => answer,
         Err(error) => {
@@ -55,23 +65,32 @@ pub enum Answerer {
 
 /// Asks `base`, such as `http://127.0.0.1:5643`, who it is.
 pub async fn who_answers(base: &str) -> Answerer {
-    let Some(client) = local_client() else { return Answerer::Nobody };
-    let answer = match client.get(format!("{base}/health")).send().await {
+    let Some(client) = local_client(WHO_PATIENCE) else { return Answerer::Nobody };
+    let mut answer = match client.get(format!("{base}/health")).send().await {
         Ok(answer) => answer,
         Err(error) if error.is_connect() => return Answerer::Nobody,
         Err(_) => return Answerer::Other,
     };
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = answer.chunk().await {
+        body.extend_from_slice(&part);
+        if body.len() > LOOKED_AT {
+            return Answerer::Other;
+        }
+    }
     // A gateway that is starting or stopping says so with a 503 and is one all the same.
-    let health = answer.bytes().await.ok().filter(|body| body.len() <= LOOKED_AT);
-    let health = health.and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok()).unwrap_or_default();
-    match (health.get("status").is_some(), health.get("version").and_then(serde_json::Value::as_str)) {
-        (true, Some(version)) => Answerer::PicGate(version.to_owned()),
+    let health: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let is_whole = ["status", "uptime_seconds"].iter().all(|key| health.get(key).is_some());
+    match health.get("version").and_then(serde_json::Value::as_str) {
+        Some(version) if is_whole => Answerer::PicGate(version.to_owned()),
         _ => Answerer::Other,
     }
 }
 
-fn local_client() -> Option<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build().ok()
+fn local_client(patience: Duration) -> Option<reqwest::Client> {
+    // Fails only if it was done before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(patience).redirect(reqwest::redirect::Policy::none()).build().ok()
 }
 
 /// What time the server at `url` says it is, in milliseconds since 1970, halfway between question and answer. No key is

@@ -19,6 +19,7 @@ const NAMES: Record<keyof LiveEvents, true> = {
   activity: true,
   upstreams: true,
   settings: true,
+  paused: true,
 };
 
 /** A browser opens six connections to one server: a page that nobody sees gives its stream back after this time. */
@@ -33,6 +34,8 @@ class Live {
   running = $state.raw<Running[]>([]);
   jobs = $state.raw<Job[]>([]);
   bucket = $state.raw<Bucket | null>(null);
+  /** New requests are refused; null before the server has said. */
+  paused = $state<boolean | null>(null);
   /** How often the stream came back after a pause: read it in an effect to load again. */
   again = $state(0);
 
@@ -122,6 +125,7 @@ class Live {
       this.running = snapshot.running;
       this.jobs = snapshot.jobs;
       this.bucket = snapshot.bucket;
+      this.paused = snapshot.paused;
       this.connection = 'live';
       this.#attempts = 0;
       if (this.#seen) this.again += 1;
@@ -134,6 +138,8 @@ class Live {
       this.noteJob(event as Job);
     } else if (name === 'bucket') {
       this.bucket = event as Bucket;
+    } else if (name === 'paused') {
+      this.paused = (event as LiveEvents['paused']).paused;
     }
   }
 }

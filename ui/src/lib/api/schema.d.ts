@@ -900,6 +900,82 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/listen': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Who can reach the gateway. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Listen'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    /** Opens the gateway to others, or closes it again, at once. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['SetListen'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Listen'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/logs': {
     parameters: {
       query?: never;
@@ -1073,6 +1149,82 @@ export interface paths {
       };
     };
     put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/pause': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Whether new requests are refused. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Pause'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    /** Refuses new requests from now on, or takes them again. What runs goes on, and a restart takes them again. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['Pause'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Pause'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
     post?: never;
     delete?: never;
     options?: never;
@@ -1500,6 +1652,287 @@ export interface paths {
     };
     trace?: never;
   };
+  '/shell': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How the desktop is set; 501 without one. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description no desktop app */
+        501: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/autostart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Starts the app at login, or not. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OnOff'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/external': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Opens an address of the web in the system's browser. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OpenUrl'];
+        };
+      };
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/folder': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Shows the data folder in the system's file manager. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/keychain': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Moves the keys to the system's keychain, or back to the file of keys. */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OnOff'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ShellView'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/shell/open': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Opens a page's window, or brings it to the front. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['OpenPage'];
+        };
+      };
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/stats': {
     parameters: {
       query?: never;
@@ -1922,6 +2355,11 @@ export interface components {
       bytes: number;
       /** Format: int64 */
       count: number;
+    };
+    /** @description A bridge of Docker. */
+    Bridge: {
+      address: string;
+      interface: string;
     };
     /** @enum {string} */
     BucketCondition: 'off' | 'unknown' | 'ok' | 'paused';
@@ -2369,6 +2807,20 @@ export interface components {
       markdown: string;
       url: string;
     };
+    /** @description Who can reach the gateway. */
+    Listen: {
+      /** @description Open addresses with their port. */
+      addresses: string[];
+      /** @description Docker's bridges on this computer. */
+      bridges: components['schemas']['Bridge'][];
+      /** @description What can be chosen here: Docker's bridges are there on Linux alone. */
+      choices: components['schemas']['ReachName'][];
+      /** @description The flag or variable that fixes it. */
+      locked_by: string | null;
+      /** @description What could not be opened, in words. */
+      problem: string | null;
+      reach: null | components['schemas']['ReachName'];
+    };
     /** @enum {string} */
     Listens: 'loopback' | 'all' | 'address';
     /** @description Name and password. */
@@ -2401,10 +2853,26 @@ export interface components {
     };
     /** @enum {string} */
     NotDeleted: 'not_found' | 'last_copy' | 'no_copy';
+    /** @description On or off. */
+    OnOff: {
+      on: boolean;
+    };
+    /** @description Which page to open in its window. */
+    OpenPage: {
+      page: components['schemas']['PageName'];
+      /** @description What follows the page's address: `/ID`, `?q=…`. */
+      rest?: string | null;
+    };
+    /** @description What to open in the system's browser. */
+    OpenUrl: {
+      url: string;
+    };
     /** @description The ids in their new order. */
     Order: {
       ids: number[];
     };
+    /** @enum {string} */
+    PageName: 'dashboard' | 'settings' | 'cache' | 'gallery' | 'logs' | 'about';
     /** @description An image that an image was made from. */
     Parent:
       | components['schemas']['Image']
@@ -2414,6 +2882,11 @@ export interface components {
           /** @description Always `true`. */
           missing: boolean;
         };
+    /** @description Whether new requests are refused. */
+    Pause: {
+      /** @description They are. */
+      paused: boolean;
+    };
     /** @description An address by which a client may reach us. */
     Place: {
       base_url: string;
@@ -2430,6 +2903,8 @@ export interface components {
       message: string;
     };
     /** @enum {string} */
+    ReachName: 'this_computer' | 'docker' | 'everyone';
+    /** @enum {string} */
     Remedy: 'listen_all' | 'listen_bridge';
     /** @description A request that is being answered. */
     Running: {
@@ -2441,7 +2916,8 @@ export interface components {
       prompt: string | null;
     };
     /** @enum {string} */
-    Section: 'gateway' | 'conversation' | 'history' | 'security' | 'cache' | 'bucket' | 'appearance';
+    Section:
+      'gateway' | 'conversation' | 'history' | 'security' | 'cache' | 'bucket' | 'appearance' | 'desktop';
     /** @description A session. */
     SessionItem: {
       address: string;
@@ -2457,6 +2933,8 @@ export interface components {
     };
     /** @description How things stand with the visitor. */
     SessionState: {
+      /** @description A desktop app is around the gateway, and the visitor on the same computer. */
+      has_shell: boolean;
       language: components['schemas']['Language'];
       /** @description Setting up takes the ticket from the log. */
       needs_ticket: boolean;
@@ -2469,6 +2947,11 @@ export interface components {
     /** @description A list. */
     Sessions: {
       items: components['schemas']['SessionItem'][];
+    };
+    /** @description Another reach. What opens the gateway further takes the password. */
+    SetListen: {
+      password?: string | null;
+      reach: components['schemas']['ReachName'];
     };
     /** @description A first account. */
     SetUp: {
@@ -2541,10 +3024,24 @@ export interface components {
           kind: 'secret';
           max: number;
         };
+    /** @description The desktop around the gateway. */
+    ShellView: {
+      /** @description Whether the app starts at login; `null` if the system does not tell. */
+      autostart: boolean | null;
+      /** @description Why not. */
+      autostart_problem: string | null;
+      data_dir: string;
+      /** @description Whether the system has a keychain. */
+      has_keychain: boolean;
+      /** @description Whether keys lie there. */
+      keys_in_keychain: boolean;
+    };
     /** @description How things are when a page begins to listen. */
     Snapshot: {
       bucket: components['schemas']['BucketView'];
       jobs: components['schemas']['Job'][];
+      /** @description New requests are refused. */
+      paused: boolean;
       running: components['schemas']['Running'][];
       stats: null | components['schemas']['Figures'];
     };
@@ -2688,10 +3185,16 @@ export interface components {
           event: 'upstreams';
         }
       | {
-          /** @description A setting has changed. */
+          /** @description A setting has changed, or where the gateway listens. */
           data: components['schemas']['Changed'];
           /** @enum {string} */
           event: 'settings';
+        }
+      | {
+          /** @description New requests are refused from now on, or taken again. */
+          data: components['schemas']['Pause'];
+          /** @enum {string} */
+          event: 'paused';
         };
     /** @description Copies in a bucket. */
     Uploads: {

@@ -37,6 +37,10 @@ export type Place = Schemas['Place'];
 export type ConnectCheck = Schemas['Checked'];
 export type About = Schemas['About'];
 export type Finding = Schemas['Finding'];
+export type Shell = Schemas['ShellView'];
+export type ShellPage = Schemas['PageName'];
+export type Listen = Schemas['Listen'];
+export type Reach = Schemas['ReachName'];
 
 /** One event of the stream, and the data of each by its name. */
 export type Told = Schemas['Told'];

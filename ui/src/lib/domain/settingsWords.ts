@@ -12,6 +12,7 @@ export const SECTIONS = [
   'history',
   'security',
   'appearance',
+  'desktop',
   'account',
 ] as const;
 export type Section = (typeof SECTIONS)[number];
@@ -25,6 +26,7 @@ const TITLES: Record<Section, () => string> = {
   history: m.settings_s_history,
   security: m.settings_s_security,
   appearance: m.settings_s_appearance,
+  desktop: m.desktop_section,
   account: m.settings_s_account,
 };
 const ABOUTS: Record<Section, () => string> = {
@@ -34,6 +36,7 @@ const ABOUTS: Record<Section, () => string> = {
   history: m.settings_s_history_about,
   security: m.settings_s_security_about,
   appearance: m.settings_s_appearance_about,
+  desktop: m.desktop_section_about,
   account: m.settings_s_account_about,
 };
 export const sectionTitle = (section: Section) => TITLES[section]();
@@ -111,6 +114,10 @@ const KEYS: Record<string, () => Words> = {
     hint: m.settings_k_allowed_hosts_hint(),
     example: 'picgate.example.com',
   }),
+  notify_finished: () => ({ label: m.desktop_notify_finished(), hint: m.desktop_notify_finished_hint() }),
+  notify_failed: () => ({ label: m.desktop_notify_failed(), hint: m.desktop_notify_failed_hint() }),
+  notify_disk: () => ({ label: m.desktop_notify_disk(), hint: m.desktop_notify_disk_hint() }),
+  notify_bucket: () => ({ label: m.desktop_notify_bucket(), hint: m.desktop_notify_bucket_hint() }),
   language: () => ({
     label: m.settings_k_language(),
     hint: m.settings_k_language_hint(),

@@ -1,3 +1,3 @@
 // The router as pages use it.
 export { router } from './router.svelte';
-export { match, safeNext, BASE, type Params } from './match';
+export { match, pathOf, safeNext, BASE, type Params } from './match';

@@ -18,6 +18,8 @@ class Router {
   arrived: 'new' | 'back' = 'back';
   /** Asked before leaving this page for another path; false stays. */
   guard: ((path: string) => boolean | Promise<boolean>) | null = null;
+  /** Asked before going to another path: true means that another window shows it. */
+  elsewhere: ((url: URL) => boolean) | null = null;
   /** In a native window the frame hides its rail: the tray switches pages. */
   readonly inWindow: boolean;
 
@@ -55,7 +57,7 @@ class Router {
   /** Goes to a path below /admin. */
   async go(path: string, { replace = false }: Going = {}): Promise<void> {
     const url = new URL(BASE + path, location.origin);
-    if (url.href === this.#url.href) return;
+    if (url.href === this.#url.href || this.elsewhere?.(url)) return;
     if (url.pathname !== this.#url.pathname && !(await this.#mayLeave(url))) return;
     scrollMemory.keep(this.#entry.key);
     this.#entry = replace

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     extract::State,
     response::sse::{Event as Frame, KeepAlive, Sse},
 };
@@ -16,6 +17,7 @@ use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::{
@@ -23,10 +25,11 @@ use super::{
     live::{Activity, Line},
     model::Image,
     overview::{self, ImageFigures, Running, Uploads},
+    reach::Pause,
     upstreams,
 };
 use crate::{
-    http::App,
+    http::{App, Closing},
     model::{Event, ImageId},
     store::{
         copies, gallery, image_figures,
@@ -68,6 +71,8 @@ pub struct Snapshot {
     running: Vec<Running>,
     jobs: Vec<Job>,
     bucket: BucketView,
+    /// New requests are refused.
+    paused: bool,
 }
 
 /// Images that are gone.
@@ -106,13 +111,16 @@ pub enum Told {
     Activity(Activity),
     /// All upstreams, one of which has changed.
     Upstreams(upstreams::Upstreams),
-    /// A setting has changed.
+    /// A setting has changed, or where the gateway listens.
     Settings(Changed),
+    /// New requests are refused from now on, or taken again.
+    Paused(Pause),
 }
 
 /// What one page was told and is to be told.
 struct Watching {
     app: App,
+    closing: CancellationToken,
     listener: Receiver<Event>,
     ready: VecDeque<Frame>,
     /// Begin with a snapshot.
@@ -126,7 +134,7 @@ struct Watching {
 
 impl Watching {
     async fn next(&mut self) -> Option<Frame> {
-        let stop = self.app.stopping.clone();
+        let stop = self.closing.clone();
         loop {
             if let Some(frame) = self.ready.pop_front() {
                 return Some(frame);
@@ -200,6 +208,9 @@ impl Watching {
                 self.stale = true;
                 self.tell(Told::Settings(Changed {}));
             }
+            Event::Paused(paused) => self.tell(Told::Paused(Pause { paused })),
+            Event::Disk(_) => self.stale = true,
+            Event::Listening => self.tell(Told::Settings(Changed {})),
             Event::Thumbnail(sha256) if self.moved.len() < MOVED_MAX => {
                 let ids = app.library.db().read(move |c| sweep::images_of(c, sha256)).await.unwrap_or_default();
                 self.stale = true;
@@ -225,10 +236,11 @@ impl Watching {
 
 /// Everything as it happens: a `snapshot` first, then what `Told` names.
 #[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
-pub async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
+pub async fn events(State(app): State<App>, closing: Option<Extension<Closing>>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
     let listener = app.events.listen();
     let (ready, moved) = (VecDeque::new(), HashSet::new());
-    let watching = Watching { app, listener, ready, fresh: true, stale: false, moved, beat: Instant::now() };
+    let closing = closing.map_or_else(CancellationToken::new, |Extension(Closing(token))| token);
+    let watching = Watching { app, closing, listener, ready, fresh: true, stale: false, moved, beat: Instant::now() };
     let frames = stream::unfold(watching, |mut watching| async move {
         let frame = watching.next().await?;
         Some((Ok(frame), watching))
@@ -249,8 +261,13 @@ async fn figures(app: &App) -> Option<Figures> {
 }
 
 async fn snapshot(app: &App) -> Frame {
-    let stats = figures(app).await;
-    let snapshot = Snapshot { stats, running: overview::running(app), jobs: cache::job_views(app), bucket: cache::bucket_view(app) };
+    let snapshot = Snapshot {
+        stats: figures(app).await,
+        running: overview::running(app),
+        jobs: cache::job_views(app),
+        bucket: cache::bucket_view(app),
+        paused: app.relay.is_paused(),
+    };
     frame(Told::Snapshot(snapshot)).retry(RETRY)
 }
 

@@ -4,6 +4,7 @@
 #![allow(unused_qualifications, reason = "utoipa's macros write them")]
 
 mod cache;
+mod desktop;
 mod doctor;
 mod document;
 mod error;
@@ -13,8 +14,10 @@ mod images;
 mod live;
 mod model;
 mod overview;
+mod reach;
 mod session;
 mod settings;
+mod ticket;
 mod upstreams;
 mod words;
 
@@ -30,6 +33,7 @@ use super::App;
 pub use doctor::Doctor;
 pub use guard::host_is_known;
 pub use overview::metrics;
+pub use ticket::enter;
 
 /// Largest body, in bytes: lists of ids and word lists fit.
 const BODY_MAX: usize = 256 * 1024;
@@ -81,6 +85,14 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(live::logs, live::clear_logs))
         .routes(routes!(live::export_logs))
         .routes(routes!(live::activity))
+        .routes(routes!(reach::listen_state, reach::set_listen))
+        .routes(routes!(reach::pause_state, reach::pause))
+        .routes(routes!(desktop::state))
+        .routes(routes!(desktop::autostart))
+        .routes(routes!(desktop::keychain))
+        .routes(routes!(desktop::open))
+        .routes(routes!(desktop::external))
+        .routes(routes!(desktop::folder))
         .routes(routes!(events::events))
 }
 

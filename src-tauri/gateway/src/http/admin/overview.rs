@@ -1,7 +1,7 @@
 //! How things are: figures, what runs, where clients reach us, and a picture to try the whole path.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -268,17 +268,21 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
 }
 
 fn places(app: &App) -> (Vec<Place>, Listens) {
-    let (host, port) = (app.config.host, app.origins.port);
-    let listens = if host.is_unspecified() {
+    let port = app.origins.port;
+    let open: Vec<IpAddr> = app.listening.view().addresses.iter().map(SocketAddr::ip).collect();
+    let host = open.first().copied().unwrap_or(app.config.host);
+    let all = open.iter().any(IpAddr::is_unspecified);
+    let listens = if all {
         "all"
-    } else if host.is_loopback() {
+    } else if open.iter().all(IpAddr::is_loopback) {
         "loopback"
     } else {
         "address"
     };
-    let on_bridge = matches!(host, IpAddr::V4(v4) if v4.octets()[0] == 172 && (16..32).contains(&v4.octets()[1]));
+    let in_dockers_range = |ip: &IpAddr| matches!(ip, IpAddr::V4(v4) if v4.octets()[0] == 172 && (16..32).contains(&v4.octets()[1]));
+    let bridges = crate::listen::bridges();
+    let on_bridge = open.iter().any(|ip| in_dockers_range(ip) || bridges.iter().any(|bridge| bridge.address == *ip));
     let url = |name: &str| format!("http://{name}:{port}/v1");
-    let all = host.is_unspecified();
     let place = |place: &'static str, base_url, works: bool, remedy: &'static str| Place {
         place: place.into(),
         base_url,
@@ -289,7 +293,7 @@ fn places(app: &App) -> (Vec<Place>, Listens) {
     let host_name = if all || host.is_loopback() { "localhost".to_owned() } else { host.to_string() };
     places.push(place("host", url(&host_name), true, "listen_all"));
     if let Some(lan) = lan_address() {
-        places.push(place("lan", url(&lan.to_string()), all || lan == host, "listen_all"));
+        places.push(place("lan", url(&lan.to_string()), all || open.contains(&lan), "listen_all"));
     }
     // Docker Desktop forwards to the host's loopback; Docker on Linux goes through the bridge.
     let on_linux = cfg!(target_os = "linux");
@@ -306,11 +310,12 @@ fn places(app: &App) -> (Vec<Place>, Listens) {
 pub async fn connect(State(app): State<App>) -> Json<Connect> {
     let settings = app.settings.snapshot();
     let (places, listens) = places(&app);
+    let address = app.listening.view().addresses.first().map_or(app.config.host, SocketAddr::ip);
     Json(Connect {
         port: app.origins.port,
         model: settings.gateway_model.clone(),
         listens,
-        address: app.config.host.to_string(),
+        address: address.to_string(),
         public_base_url: settings.public_base_url.clone(),
         places,
     })

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     error::{AdminError, Body},
-    guard,
+    guard, ticket,
     words::{Language, Standing},
 };
 use crate::{
@@ -31,6 +31,8 @@ pub struct SessionState {
     language: Language,
     /// Setting up takes the ticket from the log.
     needs_ticket: bool,
+    /// A desktop app is around the gateway, and the visitor on the same computer.
+    has_shell: bool,
 }
 
 /// A first account.
@@ -89,7 +91,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, AdminError> {
+async fn state_of(app: &App, username: Option<String>, headers: &HeaderMap, peer: Option<Peer>) -> Result<SessionState, AdminError> {
     let is_set_up = app.account.username().await?.is_some();
     let state = match (is_set_up, &username) {
         (false, _) => "setup",
@@ -107,27 +109,35 @@ async fn state_of(app: &App, username: Option<String>) -> Result<SessionState, A
         version: env!("CARGO_PKG_VERSION"),
         language: language.into(),
         needs_ticket: !is_set_up,
+        has_shell: app.shell.is_some() && ticket::is_local(app, peer, headers),
     })
 }
 
 /// The answer to a sign-in, with the cookie.
 async fn signed_in(app: &App, headers: &HeaderMap, peer: Option<Peer>, token: Token) -> Result<Response, AdminError> {
     let secure = crate::http::client::is_secure(headers, peer, &app.origins);
-    let name = guard::cookie_name(app.origins.port, secure);
-    let flags = if secure { "; Secure" } else { "" };
-    let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict{flags}", token.expose());
     let username = app.account.username().await?;
-    let mut response = Json(state_of(app, username).await?).into_response();
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
+    let mut response = Json(state_of(app, username, headers, peer).await?).into_response();
+    response.headers_mut().extend(cookie(app.origins.port, secure, token.expose()).map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
+}
+
+/// The cookie of a session.
+pub fn cookie(port: u16, secure: bool, token: &str) -> Option<HeaderValue> {
+    let flags = if secure { "; Secure" } else { "" };
+    HeaderValue::try_from(format!("{}={token}; Path=/; HttpOnly; SameSite=Strict{flags}", guard::cookie_name(port, secure))).ok()
 }
 
 /// How things stand.
 #[utoipa::path(get, path = "/session", responses((status = 200, body = SessionState)))]
-pub async fn session(State(app): State<App>, signed: Option<Extension<Signed>>) -> Result<Json<SessionState>, AdminError> {
-    Ok(Json(state_of(&app, signed.map(|Extension(signed)| signed.username)).await?))
+pub async fn session(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    signed: Option<Extension<Signed>>,
+) -> Result<Json<SessionState>, AdminError> {
+    let username = signed.map(|Extension(signed)| signed.username);
+    Ok(Json(state_of(&app, username, &headers, peer.map(|Extension(peer)| peer)).await?))
 }
 
 /// Makes the account.
@@ -166,8 +176,10 @@ pub async fn by_ticket(
     headers: HeaderMap,
     Body(body): Body<ByTicket>,
 ) -> Result<Response, AdminError> {
+    let peer = peer.map(|Extension(peer)| peer);
+    ticket::only_this_computer(&app, peer, &headers)?;
     let token = app.account.log_in_by_ticket(body.ticket.trim(), &visitor).await?;
-    signed_in(&app, &headers, peer.map(|Extension(peer)| peer), token).await
+    signed_in(&app, &headers, peer, token).await
 }
 
 /// Signs out.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::App,
-    model::{BUCKET_SECRET, Event, SETTINGS, Secret, Setting, Shape as Takes, now},
+    model::{BUCKET_SECRET, Event, LISTEN, SETTINGS, Secret, Setting, Shape as Takes, now},
     settings::{Keys, Settings},
     store::{load_settings, save_settings},
 };
@@ -104,7 +104,8 @@ fn section(key: &str) -> Section {
         "gateway_model" | "public_base_url" | "model_aliases" | "images_response" | "json_keep_alive" | "content_array" => "gateway",
         "progress_style" | "intent_words" | "task_model" | "quota_window" => "conversation",
         "history_images" | "history_mb" | "keep_uploads" => "history",
-        "fetch_external_images" | "allowed_hosts" => "security",
+        "fetch_external_images" | "allowed_hosts" | LISTEN => "security",
+        "notify_finished" | "notify_failed" | "notify_disk" | "notify_bucket" => "desktop",
         "cache_ttl_hours" | "cache_cap_mb" | "evict_last_copy" | "retention_days" | "delete_cloud_with_metadata" => "cache",
         key if key.starts_with("r2_") || key.starts_with("s3_") || key.starts_with("bucket_") => "bucket",
         _ => "appearance",
@@ -140,7 +141,7 @@ async fn items(app: &App) -> Result<Json<SettingItems>, AdminError> {
             default: setting.default,
             shape: shape(setting),
             section: section(setting.key),
-            locked_by: fixed.map(|_| setting.variable()),
+            locked_by: fixed.map(|_| setting.variable()).or_else(|| app.config.host_fixed_by.clone().filter(|_| setting.key == LISTEN)),
         }
     };
     Ok(Json(SettingItems { items: SETTINGS.iter().map(item).collect() }))
@@ -159,6 +160,7 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     for (key, value) in body.values {
         let checked = match Setting::find(&key) {
             None => Err("there is no such setting".to_owned()),
+            Some(setting) if setting.key == LISTEN => Err("takes the password: it is changed on its own".to_owned()),
             Some(setting) if is_fixed(&app, setting) => Err(format!("is fixed by {}", setting.variable())),
             Some(setting) => value.map(|value| setting.check(&value)).transpose(),
         };
@@ -174,6 +176,12 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     if !problems.is_empty() {
         return Err(AdminError::invalid("invalid_settings", problems));
     }
+    store(&app, values).await?;
+    items(&app).await
+}
+
+/// Keeps values that were checked, and goes by them from now on.
+pub async fn store(app: &App, mut values: BTreeMap<String, Option<String>>) -> Result<(), AdminError> {
     let keys: Vec<String> = values.keys().cloned().collect();
     // One after the other: the snapshot must be that of the last change.
     let _changing = app.changing.lock().await;
@@ -191,7 +199,7 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     app.library.use_bucket(present.bucket.clone(), present.copies_first).await?;
     tracing::info!(keys = keys.join(","), "settings were changed");
     app.events.tell(Event::Settings);
-    items(&app).await
+    Ok(())
 }
 
 /// The key that clients need.

@@ -59,7 +59,7 @@ words! {
     /// The language of the server's own texts.
     Language: "auto" | "zh" | "en";
     /// Where the UI shows a setting.
-    Section: "gateway" | "conversation" | "history" | "security" | "cache" | "bucket" | "appearance";
+    Section: "gateway" | "conversation" | "history" | "security" | "cache" | "bucket" | "appearance" | "desktop";
     /// What an upstream is.
     UpstreamKind: "openai" | "demo";
     /// What an upstream speaks.
@@ -99,6 +99,10 @@ words! {
     Remedy: "listen_all" | "listen_bridge";
     /// At which addresses we listen.
     Listens: "loopback" | "all" | "address";
+    /// Who can reach the gateway.
+    ReachName: "this_computer" | "docker" | "everyone";
+    /// A page that has a window of its own in the desktop app.
+    PageName: "dashboard" | "settings" | "cache" | "gallery" | "logs" | "about";
     /// A step of trying an address.
     CheckStepName: "reach" | "key" | "link";
     /// What is wrong with an address.
