@@ -17,9 +17,9 @@ use tokio::sync::Notify;
 
 use crate::{
     admin::{Admin, code, draw},
-    cloud::app_with,
     support::{
         FakeBucket, FakeKeychain, FakeShell, FakeUpstream, Fault, PATIENCE, Scripted, TestApp,
+        admin::app_with,
         app::config,
         eventually,
         pictures::{self, base64},
