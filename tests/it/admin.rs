@@ -3,11 +3,7 @@
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use crate::support::{
-    FakeUpstream, Scripted, TestApp,
-    admin::{anonymous, cookie},
-    eventually, pictures,
-};
+use crate::support::{FakeUpstream, Scripted, TestApp, admin::anonymous, eventually, pictures};
 
 pub use crate::support::admin::{Admin, code, draw};
 
@@ -68,8 +64,8 @@ async fn sessions_are_listed_and_ended_and_a_new_password_ends_the_others() {
     let app = TestApp::demo().await;
     let admin = Admin::set_up(&app).await;
     let log_in = || anonymous(&app, Method::POST, "session/login").json(&json!({"username": "admin", "password": "correct horse"})).send();
-    let other = Admin { app: &app, cookie: cookie(&log_in().await.expect("an answer")) };
-    let third = Admin { app: &app, cookie: cookie(&log_in().await.expect("an answer")) };
+    let other = Admin::signed_in(&app, &log_in().await.expect("an answer"));
+    let third = Admin::signed_in(&app, &log_in().await.expect("an answer"));
     let sessions = admin.get("sessions").await;
     let items = sessions["items"].as_array().expect("a list");
     assert_eq!((items.len(), items.iter().filter(|s| s["current"] == true).count()), (3, 1));
@@ -174,7 +170,7 @@ async fn settings_are_checked_kept_and_hold_at_once() {
     let app = TestApp::in_folder(app.stop().await, &[]).await;
     let log_in =
         anonymous(&app, Method::POST, "session/login").json(&json!({"username": "admin", "password": "correct horse"})).send().await;
-    let admin = Admin { app: &app, cookie: cookie(&log_in.expect("an answer")) };
+    let admin = Admin::signed_in(&app, &log_in.expect("an answer"));
     assert_eq!(item(&admin.get("settings").await, "gateway_model")["value"], "draws");
     let back = admin.send(Method::PATCH, "settings", &json!({"values": {"gateway_model": null}})).await;
     assert_eq!(item(&back, "gateway_model")["value"], "picgate");
@@ -311,7 +307,7 @@ async fn equal_bytes_stay_while_an_image_has_them_and_come_back_when_saved_again
     let app = TestApp::in_folder(app.stop().await, &[]).await;
     let log_in =
         anonymous(&app, Method::POST, "session/login").json(&json!({"username": "admin", "password": "correct horse"})).send().await;
-    let admin = Admin { app: &app, cookie: cookie(&log_in.expect("an answer")) };
+    let admin = Admin::signed_in(&app, &log_in.expect("an answer"));
     assert_eq!(admin.get("images").await["total"], 0);
 }
 
