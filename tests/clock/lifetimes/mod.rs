@@ -192,9 +192,3 @@ fn no_history_loses_an_image_or_brings_one_back() {
 fn nor_does_any_other() {
     histories("second");
 }
-
-/// A history that once broke a promise.
-fn history(steps: &[Step]) {
-    let clock = Clock::hold();
-    World::new(&clock).live(&clock, steps).unwrap();
-}
