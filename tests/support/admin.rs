@@ -24,6 +24,11 @@ impl<'a> Admin<'a> {
         Self { app, cookie: cookie(&response) }
     }
 
+    /// Who has just signed in.
+    pub fn signed_in(app: &'a TestApp, response: &Response) -> Self {
+        Self { app, cookie: cookie(response) }
+    }
+
     /// What its browser sends with every request.
     pub fn cookie(&self) -> &str {
         &self.cookie
