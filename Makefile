@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build desktop test api crash e2e-openwebui screenshots bench bench-cloud lint docs fmt deny icons clean
+.PHONY: help run build desktop test api crash e2e-openwebui container-check deb deb-check screenshots bench bench-cloud lint docs fmt deny icons clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -11,7 +11,7 @@ WITHOUT_UI = $(shell test -e target/without-ui && echo PICGATE_UI=skip)
 ARGS ?=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Install what is missing, build and start: the desktop app where there is a display, else the gateway alone; ARGS="--port 5650" are passed on
 	@.ci/start $(ARGS)
@@ -33,6 +33,15 @@ api: ## Write ui/openapi.json and the UI's types anew after a change of the admi
 
 e2e-openwebui: ## Test with the real Open WebUI in a browser (large download the first time); screenshots in target/e2e/screens
 	@.ci/e2e-openwebui $(ARGS)
+
+container-check: ## Build the container image without a container engine and use it (Debian, as root); no part of make test
+	@.ci/container-check $(ARGS)
+
+deb: ## Build the desktop app's Debian package: target/packages
+	@.ci/bundle --bundles deb
+
+deb-check: ## Install that package into a fresh Debian, use it and remove it (Debian, as root); no part of make test
+	@.ci/deb-check
 
 screenshots: ## Take every page of the admin UI anew; the few for the READMEs go to .github/assets
 	@.ci/screenshots

@@ -84,18 +84,14 @@ fn listed(dist: &Path, out: &Path) -> String {
     let mut found = Vec::new();
     files(dist, dist, &mut found);
     found.sort();
-    let mut source = String::from("/// Name, bytes, and the same compressed with gzip.\npub const FILES: &[(&str, &[u8], &[u8])] = &[\n");
+    let mut source = String::from("/// Name, length, and the bytes compressed with gzip.\npub const FILES: &[(&str, usize, &[u8])] = &[\n");
     for (at, (name, path)) in found.iter().enumerate() {
         let bytes = fs::read(path).expect("a file of the UI is read");
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&bytes).expect("compresses");
         let compressed = out.join(format!("ui-{at}.gz"));
         fs::write(&compressed, encoder.finish().expect("compresses")).expect("a compressed file is written");
-        source.push_str(&format!(
-            "    ({name:?}, include_bytes!({:?}), include_bytes!({:?})),\n",
-            path.display().to_string(),
-            compressed.display().to_string()
-        ));
+        source.push_str(&format!("    ({name:?}, {}, include_bytes!({:?})),\n", bytes.len(), compressed.display().to_string()));
     }
     source.push_str("];\n");
     source

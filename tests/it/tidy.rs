@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Module and what it may use. The order is the order of the layers, lowest first.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("model", &[]),
     ("events", &["model"]),
     ("rewrite", &["model"]),
@@ -26,12 +26,14 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("import", &["cloud", "library", "model", "store"]),
     ("jobs", &["events", "library", "model", "settings", "store"]),
     ("relay", &["activity", "events", "library", "model", "rewrite", "settings", "store", "upstream"]),
+    ("doctor", &["cloud", "config", "listen", "model", "providers", "relay", "settings", "store", "upstream"]),
     (
         "http",
         &[
             "account",
             "cloud",
             "config",
+            "doctor",
             "events",
             "import",
             "jobs",
@@ -68,7 +70,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "upstream",
         ],
     ),
-    ("cli", &["archive", "config", "import", "library", "logbook", "model", "server", "shell", "store"]),
+    ("cli", &["archive", "config", "doctor", "import", "library", "logbook", "model", "server", "shell", "store"]),
 ];
 
 /// The same for the desktop app (src-tauri/src/desktop). `mod` itself, which puts the parts together, may use all of them, and

@@ -34,7 +34,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// A record, and the end that [`write`] takes from.
+    /// A record, and the end that [`write()`] takes from.
     pub fn new() -> (Self, mpsc::Receiver<ActivityRecord>) {
         let (queue, records) = mpsc::channel(QUEUE);
         (Self { queue }, records)

@@ -6,6 +6,8 @@ mod passphrase;
 mod show;
 mod state;
 
+mod doctor;
+
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
@@ -76,6 +78,9 @@ enum Command {
     Serve(ServeFlags),
     /// Ask a running gateway how it is; exits with 0 if it serves, else with 1
     Healthcheck(ServeFlags),
+    /// Check configuration, data folder, network, upstream and bucket, and say what mends what is wrong; exits with 1 if
+    /// something failed
+    Doctor(doctor::DoctorFlags),
     /// Print the key that clients authenticate with
     Key,
     /// Write pictures, prompts and settings to one file, also while the gateway runs
@@ -118,10 +123,15 @@ fn run_line(binary: Binary, app: Option<fn(AppStart) -> ExitCode>) -> ExitCode {
         None => (line.serve.clone(), Command::Serve(line.serve)),
         Some(Command::Serve(flags)) => (flags.clone().or(&line.serve), Command::Serve(flags)),
         Some(Command::Healthcheck(flags)) => (flags.clone().or(&line.serve), Command::Healthcheck(flags)),
+        Some(Command::Doctor(flags)) => (flags.serve.clone().or(&line.serve), Command::Doctor(flags)),
         Some(command) => (line.serve, command),
     };
     let flags = Flags { host: serve.host, port: serve.port, data_dir: line.data_dir };
-    let config = match Config::load(&flags, &|name| std::env::var_os(name)) {
+    let config = Config::load(&flags, &|name| std::env::var_os(name));
+    if let Command::Doctor(flags) = command {
+        return in_runtime(doctor::run(flags, config));
+    }
+    let config = match config {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems {
@@ -131,6 +141,8 @@ fn run_line(binary: Binary, app: Option<fn(AppStart) -> ExitCode>) -> ExitCode {
         }
     };
     match (command, app) {
+        // Done above: it has something to say of a wrong configuration, too.
+        (Command::Doctor(_), _) => ExitCode::FAILURE,
         (Command::Key, _) => print_key(&config),
         (Command::ResetAdmin, _) => in_runtime(reset_admin(config)),
         (Command::Backup(flags), _) => in_runtime(state::backup(config, flags)),
@@ -268,6 +280,11 @@ async fn serve_until_told(config: Config, lines: Lines, print_ticket: bool) -> E
         Ok(gateway) => gateway,
         Err(error) => {
             complain(&error.to_string());
+            if let (true, Some(chown)) = (config.in_container, error.chown()) {
+                let folder = config.data_dir.display();
+                complain("this is a container; run once on its host, with the volume's name or the mounted folder for VOLUME:");
+                complain(&format!("  docker run --rm -v VOLUME:{folder} busybox {chown}"));
+            }
             return ExitCode::FAILURE;
         }
     };

@@ -25,6 +25,10 @@ pub const DEFAULT_PORT: u16 = 5643;
 const DEFAULT_UPSTREAM_URL: &str = "https://api.openai.com/v1";
 const DEFAULT_UPSTREAM_MODEL: &str = "gpt-image-1";
 
+/// The Python program's compose files ask curl for the health of the container, and an image without a shell has none.
+const PYTHON_IN_CONTAINER: &str = "this folder was used by the Python program of the same name; if its compose file checks the health with curl, write \
+     healthcheck: {test: [CMD, picgate, healthcheck]} instead, because there is no curl in this image and the container would count as unhealthy";
+
 /// What flags may say.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
@@ -87,6 +91,8 @@ pub struct Config {
     pub allow_fake_ip_names: bool,
     /// What is logged, such as `info` or `picgate_gateway=debug`.
     pub log: String,
+    /// Whether this is a container: the image says so by the variable `container`, as systemd's "Container Interface" has it.
+    pub in_container: bool,
     /// What a person should know though it is no error.
     pub notes: Vec<String>,
 }
@@ -226,6 +232,10 @@ impl Config {
         }
         let database = database.filter(|_| named.is_none());
         let python = PythonFolder::find(named.as_deref().unwrap_or(&data_dir), images_dir.as_deref());
+        let in_container = reader.text("container").is_some();
+        if in_container && is_python(&data_dir.join("db").join("picgate.db")) {
+            notes.push(PYTHON_IN_CONTAINER.into());
+        }
         if !reader.problems.is_empty() {
             return Err(reader.problems);
         }
@@ -245,6 +255,7 @@ impl Config {
             trusted_proxies,
             allow_fake_ip_names,
             log,
+            in_container,
             notes,
         })
     }

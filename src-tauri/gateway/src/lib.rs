@@ -11,6 +11,7 @@ pub mod archive;
 pub mod cli;
 pub mod cloud;
 pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod http;
 pub mod import;

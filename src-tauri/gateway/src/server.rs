@@ -87,6 +87,16 @@ pub enum StartError {
     Files(#[source] io::Error),
 }
 
+impl StartError {
+    /// The command that gives us the data folder, if that is what is wrong.
+    pub fn chown(&self) -> Option<&str> {
+        match self {
+            Self::Folder(error) => error.chown(),
+            _ => None,
+        }
+    }
+}
+
 /// A gateway that runs.
 pub struct Gateway {
     handle: Handle,
@@ -218,6 +228,7 @@ impl Gateway {
             archives: Archives::default(),
             events: events.clone(),
             changing: Arc::default(),
+            doctor: http::Doctor::default(),
             listening: listening.clone(),
             shell,
             started_at: crate::model::now(),

@@ -39,6 +39,42 @@ const ofRecords = (query) =>
         (one) => [one.prompt, one.model, one.upstream, one.outcome, one.message, one.request],
     );
 
+/** What the doctor of a gateway says that closed its port to Docker and has a wrong clock. */
+const examined = () => ({
+    ok: false,
+    examined_at: Date.now(),
+    findings: [
+        ['configuration', '配置', 'ok', 'config_ok', '参数和环境变量有效', null],
+        ['folder', '数据文件夹', 'ok', 'folder_ok', '/app/data 可以写入', null],
+        ['disk', '磁盘空间', 'ok', 'disk_ok', '剩余 12.4 GB，共 64.0 GB', null],
+        [
+            'clock',
+            '时钟',
+            'failed',
+            'clock_wrong',
+            '与 api.example.com 相差 17.0 分钟，存储桶会拒绝请求',
+            '开启系统的自动校时（Linux：timedatectl set-ntp true）',
+        ],
+        ['gateway', '网关', 'ok', 'gateway_ok', '正在端口 5643 上运行，版本 0.1.0', null],
+        ['lan', '局域网访问', 'note', 'lan_closed', '未开放，只有本机能访问；如需开放：--host 0.0.0.0', null],
+        [
+            'docker',
+            'Docker 访问',
+            'warning',
+            'docker_closed',
+            '容器无法访问 http://172.17.0.1:5643',
+            '用 --host 172.17.0.1 启动',
+        ],
+    ].map(([check, name, finding_state, code, text, remedy]) => ({
+        check,
+        name,
+        state: finding_state,
+        code,
+        text,
+        remedy,
+    })),
+});
+
 const DEMO = {
     id: null,
     name: 'Demo',
@@ -124,6 +160,8 @@ export const closed = {
         const link = `${body.base_url.replace('/v1', '')}/images/${state.library[0]?.id}`;
         return { ok: true, steps: ['reach', 'key', 'link'].map((name) => step(name)), link };
     },
+    'GET /doctor': () => ({ report: state.examined ?? null }),
+    'POST /doctor': () => (state.examined = examined()),
     'GET /about': () => ({
         version: '0.1.0-mock',
         started_at: state.startedAt,

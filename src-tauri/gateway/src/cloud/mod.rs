@@ -4,7 +4,9 @@
 mod bucket;
 mod check;
 mod error;
+mod words;
 
 pub use bucket::{Bucket, Downloading, Found, Listed, Peeked, Upload};
 pub use check::{CheckStep, check};
 pub use error::{BucketError, Fault};
+pub use words::{explain, not_configured};

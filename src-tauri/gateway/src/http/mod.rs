@@ -23,7 +23,7 @@ use crate::{
     settings::LiveSettings, shell::Shell, store::Vault,
 };
 
-pub use admin::Archives;
+pub use admin::{Archives, Doctor};
 pub use client::{Closing, Peer};
 pub use health::{Health, Phase};
 
@@ -54,6 +54,8 @@ pub struct App {
     pub events: Events,
     /// Held while settings or upstreams are changed.
     pub changing: Arc<Mutex<()>>,
+    /// Examinations.
+    pub doctor: Doctor,
     /// Where it listens.
     pub listening: Listening,
     /// The native shell around us, if there is one.

@@ -1,12 +1,13 @@
 //! The admin UI: files that were built along, and one page for every address below `/admin`, which finds its own way.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, io::Read, sync::LazyLock};
 
 use axum::{
     extract::Path,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
+use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 /// Written by `build.rs`.
@@ -18,17 +19,19 @@ mod built {
 const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 struct File {
-    plain: &'static [u8],
+    /// Once unpacked.
+    length: usize,
+    /// As every browser takes it; it is unpacked for who does not.
     gzip: &'static [u8],
     etag: String,
     media: &'static str,
 }
 
 static FILES: LazyLock<HashMap<&'static str, File>> = LazyLock::new(|| {
-    let file = |(name, plain, gzip): &(&'static str, &'static [u8], &'static [u8])| {
-        let digest = Sha256::digest(plain);
+    let file = |(name, length, gzip): &(&'static str, usize, &'static [u8])| {
+        let digest = Sha256::digest(gzip);
         let etag = digest.iter().take(12).map(|b| format!("{b:02x}")).collect::<String>();
-        (*name, File { plain, gzip, etag: format!("\"{etag}\""), media: media(name) })
+        (*name, File { length: *length, gzip, etag: format!("\"{etag}\""), media: media(name) })
     };
     built::FILES.iter().map(file).collect()
 });
@@ -73,10 +76,11 @@ pub async fn page(path: Option<Path<String>>, headers: HeaderMap) -> Response {
 fn serve(file: &File, headers: &HeaderMap, never_changes: bool) -> Response {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let known = text(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == file.etag));
-    let gzip = text(header::ACCEPT_ENCODING).is_some_and(|value| value.contains("gzip")) && file.gzip.len() < file.plain.len();
+    let gzip = text(header::ACCEPT_ENCODING).is_some_and(|value| value.contains("gzip"));
     let mut response = match known {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => (if gzip { file.gzip } else { file.plain }).into_response(),
+        false if gzip => file.gzip.into_response(),
+        false => unpacked(file).into_response(),
     };
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media));
@@ -90,4 +94,11 @@ fn serve(file: &File, headers: &HeaderMap, never_changes: bool) -> Response {
     let cache = if never_changes { "public, max-age=31536000, immutable" } else { "no-cache" };
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response
+}
+
+fn unpacked(file: &File) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(file.length);
+    // Our own bytes, packed when the program was built: they cannot be damaged, nor longer than they were.
+    let _ = GzDecoder::new(file.gzip).take(file.length as u64).read_to_end(&mut plain);
+    plain
 }

@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use fast_image_resize as fir;
-use fir::images::{Image, ImageRef};
+use fir::images::{TypedImage, TypedImageRef};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
@@ -150,18 +150,10 @@ fn shrink(raster: Raster, edge: u32) -> Result<DynamicImage, ThumbnailError> {
     let pixels = if (width, height) == (raster.width, raster.height) {
         raster.pixels
     } else {
-        let kind = if raster.gray { fir::PixelType::U8 } else { fir::PixelType::U8x3 };
-        let source = ImageRef::new(raster.width, raster.height, &raster.pixels, kind).map_err(ThumbnailError::damaged)?;
-        let mut small = Image::new(width, height, kind);
-        let (covered_width, covered_height) = raster.covered();
-        let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Lanczos3)).crop(
-            0.0,
-            0.0,
-            covered_width,
-            covered_height,
-        );
-        fir::Resizer::new().resize(&source, &mut small, &options).map_err(ThumbnailError::damaged)?;
-        small.into_vec()
+        match raster.gray {
+            true => resized::<fir::pixels::U8>(&raster, width, height)?,
+            false => resized::<fir::pixels::U8x3>(&raster, width, height)?,
+        }
     };
     let image = if raster.gray {
         GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8)
@@ -169,6 +161,22 @@ fn shrink(raster: Raster, edge: u32) -> Result<DynamicImage, ThumbnailError> {
         RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
     };
     image.ok_or_else(|| ThumbnailError::Damaged("pixel count does not match the size".into()))
+}
+
+/// With the kind of pixel in the type: a choice of all kinds at run time takes megabytes of code.
+fn resized<Pixel: fir::PixelTrait>(raster: &Raster, width: u32, height: u32) -> Result<Vec<u8>, ThumbnailError> {
+    let source = TypedImageRef::<Pixel>::from_buffer(raster.width, raster.height, &raster.pixels).map_err(ThumbnailError::damaged)?;
+    let mut bytes = vec![0; width as usize * height as usize * Pixel::size()];
+    let mut small = TypedImage::<Pixel>::from_buffer(width, height, &mut bytes).map_err(ThumbnailError::damaged)?;
+    let (covered_width, covered_height) = raster.covered();
+    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Lanczos3)).crop(
+        0.0,
+        0.0,
+        covered_width,
+        covered_height,
+    );
+    fir::Resizer::new().resize_typed(&source, &mut small, &options).map_err(ThumbnailError::damaged)?;
+    Ok(bytes)
 }
 
 fn encode(mut image: DynamicImage, orientation: Orientation) -> Result<Vec<u8>, ThumbnailError> {

@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::settings::Reach;
 
 pub use bridges::{Bridge, bridges};
-pub use holder::Holder;
+pub use holder::{Holder, of as holder_of};
 
 /// Connections that the system queues for us.
 const BACKLOG: i32 = 1024;

@@ -175,9 +175,7 @@ impl Relay {
 
     /// A failure in words; `model` is the model that was to be asked for.
     pub fn explain(&self, error: &UpstreamError, chinese: bool, model: &str) -> String {
-        use crate::rewrite::progress::Language;
-        let language = if chinese { Language::Zh } else { Language::En };
-        words::tell(error, language, model, None).message(language)
+        explain(error, chinese, model).0
     }
 
     /// Requests that are being answered, the oldest first.
@@ -289,6 +287,14 @@ impl Relay {
             Head::Failed(error) => Err(RelayError::Joined(error)),
         }
     }
+}
+
+/// What is told of an upstream's failure, and what to do about it; `model` is the model that was to be asked for.
+pub fn explain(error: &UpstreamError, chinese: bool, model: &str) -> (String, &'static str) {
+    use crate::rewrite::progress::Language;
+    let language = if chinese { Language::Zh } else { Language::En };
+    let told = words::tell(error, language, model, None);
+    (told.message(language), told.remedy())
 }
 
 /// Ends an answer however its job ends, also in a panic.

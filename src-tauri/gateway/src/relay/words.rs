@@ -15,7 +15,7 @@ pub struct Told {
     title: String,
     headline: String,
     lines: Vec<String>,
-    hint: String,
+    hint: &'static str,
 }
 
 impl Told {
@@ -25,9 +25,14 @@ impl Told {
         format!("{}{stop}{gap}{}", self.headline, self.lines.join(if language == Language::Zh { "" } else { " " }))
     }
 
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        self.hint
+    }
+
     /// As a card in the text of an answer.
     pub fn card(&self) -> String {
-        card(&Card { title: &self.title, headline: &self.headline, lines: &self.lines, hint: &self.hint })
+        card(&Card { title: &self.title, headline: &self.headline, lines: &self.lines, hint: self.hint })
     }
 }
 
@@ -79,7 +84,7 @@ pub fn tell(error: &UpstreamError, language: Language, model: &str, quota_window
         Class::BadParameter | Class::TooLarge => pick("请求无法处理", "The request cannot be used"),
         _ => pick("服务暂时不可用", "Service temporarily unavailable"),
     };
-    Told { title: title.to_owned(), headline, lines, hint: hint.to_owned() }
+    Told { title: title.to_owned(), headline, lines, hint }
 }
 
 /// Headline, first line and hint of a class.

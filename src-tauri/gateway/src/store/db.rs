@@ -234,6 +234,11 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbErr
     Ok(connection)
 }
 
+/// The version of the tables that all migrations lead to.
+pub(super) fn known_schema() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
 /// The schema of a file; 0 for an empty one.
 pub(super) fn check_version(connection: &Connection, path: &Path, backups: &Path) -> Result<usize, DbError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -383,13 +383,7 @@ impl Files {
 
     /// Bytes that are free where blobs lie, and bytes in all; `None` where the system does not say.
     pub fn space(&self) -> Option<(u64, u64)> {
-        #[cfg(target_os = "linux")]
-        {
-            let found = rustix::fs::statvfs(self.root.as_path()).ok()?;
-            Some((found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize))
-        }
-        #[cfg(not(target_os = "linux"))]
-        None
+        super::drive::space(&self.root)
     }
 
     /// All blobs on disk with length and time of change. Names that are no digests are passed over. Blocks.

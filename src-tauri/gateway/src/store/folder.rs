@@ -71,6 +71,19 @@ pub enum FolderError {
     },
 }
 
+/// What stands before the command that mends a folder.
+const AS_ADMINISTRATOR: &str = "run as administrator: ";
+
+impl FolderError {
+    /// The command that gives us the folder, if that is what is wrong.
+    pub fn chown(&self) -> Option<&str> {
+        match self {
+            Self::NotWritable { remedy, .. } => remedy.strip_prefix(AS_ADMINISTRATOR),
+            _ => None,
+        }
+    }
+}
+
 impl Layout {
     /// The layout below `data`, with the database or the images elsewhere if they were moved.
     pub fn new(data: &Path, database: Option<PathBuf>, images: Option<PathBuf>) -> Self {
@@ -146,6 +159,25 @@ impl Folder {
         }
     }
 
+    /// Whether a gateway could use the folder, asked without the lock: `false` if there is none yet and it can be made.
+    ///
+    /// # Errors
+    /// [`FolderError::NotWritable`], whose text names the remedy.
+    pub fn is_usable(layout: &Layout) -> Result<bool, FolderError> {
+        let wanted = layout.files.join("tmp");
+        let existing = wanted.ancestors().find(|path| path.exists()).unwrap_or(&wanted);
+        probe(existing)?;
+        if existing == wanted {
+            probe(&layout.root)?;
+        }
+        Ok(existing == wanted)
+    }
+
+    /// The mark in the folder of images.
+    pub fn mark(layout: &Layout) -> Option<String> {
+        fs::read_to_string(layout.files.join("install-id")).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
     /// Compares the mark in the folder of images with the one that the database knows. An empty mount must not be
     /// mistaken for "all images were deleted". Returns the mark that the database is to remember.
     ///
@@ -154,8 +186,7 @@ impl Folder {
     pub fn check_mark(&self, known: Option<String>) -> Result<String, FolderError> {
         let files = &self.layout.files;
         let path = files.join("install-id");
-        let found = fs::read_to_string(&path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        match (known, found) {
+        match (known, Self::mark(&self.layout)) {
             (Some(known), Some(found)) if known == found => Ok(known),
             (Some(expected), _) => Err(FolderError::NotOurs { files: files.clone(), expected }),
             (None, Some(found)) => Ok(found),
@@ -205,7 +236,7 @@ fn remedy(path: &Path, error: &io::Error) -> String {
     }
     // The owner of our own process, asked without unsafe code: that of a file only we can have made.
     let own = fs::metadata("/proc/self").map_or_else(|_| "$(id -u):$(id -g)".into(), |m| format!("{}:{}", m.uid(), m.gid()));
-    format!("run as administrator: chown -R {own} {}", path.display())
+    format!("{AS_ADMINISTRATOR}chown -R {own} {}", path.display())
 }
 
 #[cfg(not(unix))]

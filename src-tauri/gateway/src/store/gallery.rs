@@ -324,7 +324,7 @@ pub fn detailed(connection: &Connection, id: ImageId) -> rusqlite::Result<Option
 }
 
 /// Deletes an image; `None` if there is none. The digest of its bytes if no other image has them: they are doomed until
-/// [`spared`] or [`gone`] says otherwise, so that a crash in between does not bring them back.
+/// they are kept again or [`gone`] says so, so that a crash in between does not bring them back.
 pub fn delete(transaction: &Transaction<'_>, id: ImageId) -> rusqlite::Result<Option<Option<Sha256>>> {
     let found: Option<(i64, [u8; 32])> = transaction
         .prepare_cached("select seq, sha256 from images where id = ?1")?

@@ -5,9 +5,11 @@ mod admin;
 mod blobs;
 pub mod copies;
 mod db;
+mod drive;
 mod files;
 mod folder;
 pub mod gallery;
+mod glance;
 mod held;
 mod images;
 pub mod imported;
@@ -34,9 +36,11 @@ pub use blobs::{
     set_thumbnail, thumbnails_again,
 };
 pub use db::{Db, DbError};
+pub use drive::{Drive, drive, space};
 pub use files::{Blob, BlobReader, Files};
 pub use folder::{Folder, FolderError, Layout, beside, sync_folder};
 pub use gallery::{Cursor, Detailed, GalleryFilter, Listed, Sort};
+pub use glance::{Glance, Holds, glance, known_schema};
 pub use held::HeldFiles;
 pub use images::{Inserted, adopt, find, insert, insert_known, touch};
 pub use meta::{meta, set_meta};

@@ -23,7 +23,7 @@ pub use error::{Class, UpstreamError};
 pub use failure::{ended_in_silence, read_failure, refusal_in};
 pub use health::{HealthState, Healths};
 pub use openai::{OpenAi, OpenAiConfig};
-pub use probe::{Probe, ProbeLink, is_picgate};
+pub use probe::{Answerer, Probe, ProbeLink, is_picgate, time_at, who_answers};
 pub use quirks::{Learnt, Quirk, Traits};
 pub use route::{Routes, takes_tools};
 

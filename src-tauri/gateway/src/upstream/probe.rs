@@ -13,21 +13,9 @@ const LOOKED_AT: usize = 64 * 1024;
 
 /// Whether a PicGate answers at `address`, as far as can be seen from here.
 pub async fn is_picgate(address: std::net::SocketAddr) -> bool {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let ip = if address.ip().is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { address.ip() };
-    let url = format!("http://{}/health", std::net::SocketAddr::new(ip, address.port()));
-    let client = reqwest::Client::builder().no_proxy().timeout(WHO_PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let Ok(client) = client else { return false };
-    let Ok(mut answer) = client.get(url).send().await else { return false };
-    let mut body = Vec::new();
-    while let Ok(Some(part)) = answer.chunk().await {
-        body.extend_from_slice(&part);
-        if body.len() > LOOKED_AT {
-            return false;
-        }
-    }
-    let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    ["status", "version", "uptime_seconds"].iter().all(|key| body.get(key).is_some())
+    let base = format!("http://{}", std::net::SocketAddr::new(ip, address.port()));
+    matches!(who_answers(&base).await, Answerer::PicGate(_))
 }
 
 /// An address to try.
@@ -112,4 +100,57 @@ async fn read_models(mut answer: reqwest::Response) -> Found {
     let models: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let is_ours = models["data"].as_array().is_some_and(|models| models.iter().any(|model| model["owned_by"] == "picgate"));
     if is_ours { None } else { Some("not_picgate") }
+}
+
+/// Who answers at an address of this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// A PicGate of this version.
+    PicGate(String),
+    /// Another program.
+    Other,
+    /// Nobody.
+    Nobody,
+}
+
+/// Asks `base`, such as `http://127.0.0.1:5643`, who it is.
+pub async fn who_answers(base: &str) -> Answerer {
+    let Some(client) = local_client(WHO_PATIENCE) else { return Answerer::Nobody };
+    let mut answer = match client.get(format!("{base}/health")).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.is_connect() => return Answerer::Nobody,
+        Err(_) => return Answerer::Other,
+    };
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = answer.chunk().await {
+        body.extend_from_slice(&part);
+        if body.len() > LOOKED_AT {
+            return Answerer::Other;
+        }
+    }
+    // A gateway that is starting or stopping says so with a 503 and is one all the same.
+    let health: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let is_whole = ["status", "uptime_seconds"].iter().all(|key| health.get(key).is_some());
+    match health.get("version").and_then(serde_json::Value::as_str) {
+        Some(version) if is_whole => Answerer::PicGate(version.to_owned()),
+        _ => Answerer::Other,
+    }
+}
+
+fn local_client(patience: Duration) -> Option<reqwest::Client> {
+    // Fails only if it was done before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(patience).redirect(reqwest::redirect::Policy::none()).build().ok()
+}
+
+/// What time the server at `url` says it is, in milliseconds since 1970, halfway between question and answer. No key is
+/// sent, and what it answers otherwise does not matter.
+pub async fn time_at(url: &url::Url) -> Option<(i64, i64)> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build().ok()?;
+    let before = crate::model::now();
+    let answer = client.head(url.clone()).send().await.ok()?;
+    let middle = before + (crate::model::now() - before) / 2;
+    let date = httpdate::parse_http_date(answer.headers().get(reqwest::header::DATE)?.to_str().ok()?).ok()?;
+    let theirs = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis() as i64;
+    Some((theirs, middle))
 }

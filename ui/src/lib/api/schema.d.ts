@@ -381,6 +381,84 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/doctor': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What the latest examination found. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Latest'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    /** Examines everything now; it can take half a minute. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Examined'];
+          };
+        };
+        409: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/draw-test': {
     parameters: {
       query?: never;
@@ -2659,6 +2737,17 @@ export interface components {
       /** @description For a person. */
       message: string;
     };
+    /** @description All that was found out. */
+    Examined: {
+      /**
+       * Format: int64
+       * @description Milliseconds since 1970.
+       */
+      examined_at: number;
+      findings: components['schemas']['Finding'][];
+      /** @description Whether nothing failed. */
+      ok: boolean;
+    };
     /** @description Figures that change while things happen. */
     Figures: {
       /**
@@ -2669,6 +2758,22 @@ export interface components {
       images: components['schemas']['ImageFigures'];
       uploads: null | components['schemas']['Uploads'];
     };
+    /** @description What was found out about one part. */
+    Finding: {
+      /** @description `configuration`, `folder`, `disk`, … */
+      check: string;
+      /** @description Stable. */
+      code: string;
+      /** @description The part's name in the language that was asked for. */
+      name: string;
+      /** @description What mends it. */
+      remedy: string | null;
+      state: components['schemas']['FindingState'];
+      /** @description For a person. */
+      text: string;
+    };
+    /** @enum {string} */
+    FindingState: 'ok' | 'note' | 'warning' | 'failed';
     /** @description The key of clients. */
     GatewayKey: {
       key: string;
@@ -2810,6 +2915,10 @@ export interface components {
     };
     /** @enum {string} */
     Language: 'auto' | 'zh' | 'en';
+    /** @description The latest examination since the start. */
+    Latest: {
+      report: null | components['schemas']['Examined'];
+    };
     /** @enum {string} */
     Level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
     /** @description A line of the log. */

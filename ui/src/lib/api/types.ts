@@ -38,6 +38,7 @@ export type Connect = Schemas['Connect'];
 export type Place = Schemas['Place'];
 export type ConnectCheck = Schemas['Checked'];
 export type About = Schemas['About'];
+export type Finding = Schemas['Finding'];
 export type Shell = Schemas['ShellView'];
 export type ShellPage = Schemas['PageName'];
 export type Listen = Schemas['Listen'];

@@ -14,7 +14,7 @@ use super::{
     words::{BucketCondition, BucketStepName, Hindrance, JobKindName, JobState, SweepPause},
 };
 use crate::{
-    cloud::{self, Bucket, BucketError, Fault},
+    cloud::{self, Bucket},
     http::App,
     jobs::{JobKind, JobView},
     library::{BucketState, TestPicture},
@@ -335,7 +335,7 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<B
     let config = bucket_of(&value, asked.clone().or(stored));
     let same_place = config.as_ref().zip(present.as_ref()).is_some_and(|(a, b)| a.endpoint == b.endpoint);
     let Some(config) = config.filter(|_| asked.is_some() || same_place) else {
-        let message = words("not_configured", chinese).to_owned();
+        let message = cloud::not_configured(chinese).to_owned();
         let step = BucketStep { step: "settings".into(), ok: false, code: Some("not_configured"), message: Some(message) };
         return Ok(Json(BucketTest { ok: false, ms: 0, steps: vec![step] }));
     };
@@ -343,7 +343,7 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<B
     let picture = TestPicture::write(app.library.files()).await.map_err(crate::library::LibraryError::from)?;
     let name = uuid::Uuid::new_v4().to_string();
     for step in cloud::check(&Bucket::new(config), picture.path(), picture.bytes(), &name).await {
-        let message = step.error.as_ref().map(|error| told(error, chinese));
+        let message = step.error.as_ref().map(|error| cloud::explain(error, chinese));
         steps.push(BucketStep {
             step: step.step.into(),
             ok: step.error.is_none(),
@@ -356,36 +356,4 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<B
         app.library.remote().try_now();
     }
     Ok(Json(BucketTest { ok, ms: began.elapsed().as_millis() as u64, steps }))
-}
-
-fn told(error: &BucketError, chinese: bool) -> String {
-    let plain = words(error.fault.code(), chinese);
-    match error.fault {
-        Fault::WrongKey | Fault::WrongSecret | Fault::NoBucket => plain.to_owned(),
-        _ => format!("{plain} ({})", error.words),
-    }
-}
-
-fn words(code: &str, chinese: bool) -> &'static str {
-    let (zh, en) = match code {
-        "not_configured" => (
-            "还缺少端点（或账户 ID）、Access Key ID、Secret 或存储桶名称；更换端点时需要重新填写 Secret。",
-            "The endpoint (or account id), access key id, secret or bucket name is missing; another endpoint needs the secret again.",
-        ),
-        "no_bucket" => ("没有这个存储桶：请检查名称。", "There is no such bucket: check its name."),
-        "wrong_key" => ("Access Key ID 不正确。", "The access key id is not known there."),
-        "wrong_secret" => ("Secret Access Key 与 Access Key ID 不匹配。", "The secret does not belong to the access key id."),
-        "forbidden" => {
-            ("没有权限：令牌需要对该存储桶的读写权限。", "Not allowed: the token needs to read and write objects of this bucket.")
-        }
-        "clock_skew" => ("本机时间不准：请校准时钟。", "This computer's clock is off: set it right."),
-        "quota" => ("空间或额度已用完。", "There is no room left, or the account's quota is used up."),
-        "unreachable" => ("无法连接：请检查端点和网络。", "It cannot be reached: check the endpoint and the network."),
-        "tls" => ("无法建立安全连接。", "No trusted connection can be made."),
-        "timeout" => ("没有及时响应。", "It did not answer in time."),
-        "bucket_busy" => ("服务器暂时不可用。", "The server is not available at the moment."),
-        "wrong_bytes" => ("读回的内容与写入的不同。", "What was read back is not what was written."),
-        _ => ("存储桶返回了错误。", "The bucket answered with an error."),
-    };
-    if chinese { zh } else { en }
 }

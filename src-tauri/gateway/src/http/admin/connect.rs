@@ -1,7 +1,7 @@
 //! Where clients reach us, by where they run, and whether they would: tried from here the way they would try.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
 };
 
@@ -14,6 +14,7 @@ use super::{
     words::{CheckCode, CheckStepName, Listens, PlaceName, Remedy},
 };
 use crate::{
+    doctor::lan_address,
     http::{App, client},
     listen::bridges,
     store::{GalleryFilter, gallery},
@@ -154,14 +155,6 @@ impl Surroundings {
     fn docker_address(&self) -> Option<IpAddr> {
         if self.is_linux { self.bridges.first().copied() } else { Some(Ipv4Addr::LOCALHOST.into()) }
     }
-}
-
-/// The address of this computer in its network. Nothing is sent.
-fn lan_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    // TEST-NET-1 (RFC 5737): the system only looks up the way there.
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
 }
 
 /// Where clients reach us.

@@ -7,6 +7,7 @@ mod archive;
 mod cache;
 mod connect;
 mod desktop;
+mod doctor;
 mod document;
 mod error;
 mod events;
@@ -34,6 +35,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::App;
 
 pub use archive::Archives;
+pub use doctor::Doctor;
 pub use guard::host_is_known;
 pub use overview::metrics;
 pub use ticket::enter;
@@ -87,6 +89,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cache::cancel))
         .routes(routes!(cache::test))
         .routes(routes!(import::state, import::decline))
+        .routes(routes!(doctor::latest, doctor::examine))
         .routes(routes!(live::logs, live::clear_logs))
         .routes(routes!(log_export::export))
         .routes(routes!(live::activity))

@@ -52,6 +52,8 @@ macro_rules! words {
 }
 
 words! {
+    /// How a part is.
+    FindingState: "ok" | "note" | "warning" | "failed";
     /// How things stand with the visitor.
     Standing: "setup" | "signed_out" | "signed_in";
     /// The language of the server's own texts.

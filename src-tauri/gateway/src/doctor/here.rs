@@ -1,0 +1,152 @@
+//! Whether a gateway runs here, and whether the places where clients and browsers are reach it: this computer, its network,
+//! Docker's bridge, and the address that links begin with.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
+use super::{Finding, Scene, lan_address};
+use crate::{
+    listen::{bridges, holder_of},
+    model::browser_can_open,
+    upstream::{Answerer, Probe, ProbeLink, who_answers},
+};
+
+/// All of it.
+pub(super) async fn gateway(scene: &Scene<'_>) -> Vec<Finding> {
+    let host = scene.config.host;
+    let near = match host {
+        host if host.is_unspecified() || host.is_loopback() => "127.0.0.1".to_owned(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+        IpAddr::V4(v4) => v4.to_string(),
+    };
+    let port = scene.port.to_string();
+    let base = format!("http://{near}:{port}");
+    let mut found = Vec::new();
+    let runs = match who_answers(&base).await {
+        Answerer::PicGate(version) => {
+            let same = version == env!("CARGO_PKG_VERSION");
+            let values = [("version", version.as_str()), ("own", env!("CARGO_PKG_VERSION")), ("port", &port)];
+            found.push(scene.finding(if same { "gateway_ok" } else { "gateway_other_version" }, &values));
+            true
+        }
+        Answerer::Other => {
+            found.push(taken(scene, &port));
+            false
+        }
+        Answerer::Nobody => {
+            found.push(not_running(scene, host, &port));
+            false
+        }
+    };
+    if runs {
+        found.extend(this_computer(scene, &base).await);
+    }
+    found.extend(network(scene, host, runs).await);
+    found.extend(docker(scene, host, runs).await);
+    found.extend(public(scene, runs).await);
+    found
+}
+
+/// Nobody answers: whether a gateway could listen there.
+fn not_running(scene: &Scene<'_>, host: IpAddr, port: &str) -> Finding {
+    match TcpListener::bind(SocketAddr::new(host, scene.port)) {
+        Ok(_) => scene.finding("gateway_stopped", &[("port", port)]),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => taken(scene, port),
+        Err(error) => scene.finding("port_refused", &[("port", port), ("host", &host.to_string()), ("error", &error.to_string())]),
+    }
+}
+
+/// Another program has the port; by its name, if the system tells.
+fn taken(scene: &Scene<'_>, port: &str) -> Finding {
+    match holder_of(scene.port) {
+        Some(holder) => scene.finding("port_taken_by", &[("port", port), ("program", &holder.name), ("process", &holder.pid.to_string())]),
+        None => scene.finding("port_taken", &[("port", port)]),
+    }
+}
+
+/// As a client on this computer does it: models with the key, then the latest picture by its link.
+async fn this_computer(scene: &Scene<'_>, base: &str) -> Vec<Finding> {
+    let image = scene.holds.as_ref().and_then(|holds| holds.latest).map(|id| id.to_string());
+    if scene.settings.gateway_key.expose().is_empty() {
+        return vec![scene.finding("here_no_key", &[("base", base)])];
+    }
+    match first_problem(scene, base, image.as_deref()).await {
+        None => vec![scene.finding("here_ok", &[("base", base)])],
+        Some("wrong_key") => {
+            vec![scene.finding("here_other_folder", &[("base", base), ("path", &scene.config.data_dir.display().to_string())])]
+        }
+        Some("no_link" | "wrong_picture") => {
+            vec![scene.finding("here_no_link", &[("base", base), ("image", image.as_deref().unwrap_or_default())])]
+        }
+        Some(_) => vec![scene.finding("here_failed", &[("base", base)])],
+    }
+}
+
+/// The first step at which a client at `base` fails.
+async fn first_problem(scene: &Scene<'_>, base: &str, image: Option<&str>) -> Option<&'static str> {
+    let base_url = format!("{base}/v1");
+    let link = image.map(|image| ProbeLink { url: format!("{base}/images/{image}"), digest: None });
+    let steps = Probe { base_url: &base_url, key: scene.settings.gateway_key.expose(), dial: None, link }.run().await;
+    // Without a picture there is none to open.
+    steps.into_iter().find_map(|(_, problem)| problem.filter(|problem| *problem != "no_image"))
+}
+
+async fn network(scene: &Scene<'_>, host: IpAddr, runs: bool) -> Option<Finding> {
+    let port = scene.port.to_string();
+    if scene.config.in_container {
+        return Some(scene.finding("lan_container", &[("port", &port)]));
+    }
+    let Some(lan) = lan_address() else { return Some(scene.finding("lan_none", &[])) };
+    let base = format!("http://{lan}:{port}");
+    if runs && first_problem(scene, &base, None).await.is_none() {
+        return Some(scene.finding("lan_ok", &[("base", &base)]));
+    }
+    let listens = host.is_unspecified() || host == lan;
+    let code = match (listens, runs) {
+        (false, _) => "lan_closed",
+        (true, true) => "lan_blocked",
+        (true, false) => return None,
+    };
+    Some(scene.finding(code, &[("base", &base), ("port", &port)]))
+}
+
+async fn docker(scene: &Scene<'_>, host: IpAddr, runs: bool) -> Option<Finding> {
+    let port = scene.port.to_string();
+    if scene.config.in_container {
+        return None;
+    }
+    if !cfg!(target_os = "linux") {
+        // Docker Desktop forwards to the host's loopback.
+        let reached = host.is_unspecified() || host.is_loopback();
+        return Some(scene.finding(if reached { "docker_desktop" } else { "docker_desktop_closed" }, &[("port", &port)]));
+    }
+    // Each network of Docker's has one; host.docker.internal is the first.
+    let Some(bridge) = bridges().into_iter().map(|bridge| bridge.address).find(IpAddr::is_ipv4) else {
+        return Some(scene.finding("docker_none", &[]));
+    };
+    let base = format!("http://{bridge}:{port}");
+    let reached = if runs { first_problem(scene, &base, None).await.is_none() } else { host.is_unspecified() || host == bridge };
+    let code = if reached { "docker_ok" } else { "docker_closed" };
+    Some(scene.finding(code, &[("base", &base), ("bridge", &bridge.to_string()), ("port", &port)]))
+}
+
+/// What links begin with.
+async fn public(scene: &Scene<'_>, runs: bool) -> Option<Finding> {
+    let Some(base) = scene.settings.public_base_url.clone() else { return Some(scene.finding("public_unset", &[])) };
+    let host = url::Url::parse(&base).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    if !browser_can_open(&host) {
+        return Some(scene.finding("public_unknown_name", &[("base", &base), ("host", &host)]));
+    }
+    if !runs {
+        return None;
+    }
+    let image = scene.holds.as_ref().and_then(|holds| holds.latest).map(|id| id.to_string());
+    let code = match first_problem(scene, &base, image.as_deref()).await {
+        None => "public_ok",
+        Some("not_picgate") => "public_other",
+        Some("wrong_key") => "public_wrong_key",
+        Some("no_link" | "wrong_picture") => "public_no_link",
+        // Many routers do not let their own network call itself by its outer address.
+        Some(_) => "public_unreachable",
+    };
+    Some(scene.finding(code, &[("base", &base)]))
+}
