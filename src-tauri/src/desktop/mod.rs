@@ -18,6 +18,7 @@ mod shell;
 mod tongue;
 mod tray;
 mod trouble;
+mod updates;
 mod watch;
 mod windows;
 mod words;
@@ -199,12 +200,19 @@ fn build(start: AppStart) -> tauri::Result<tauri::App> {
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
-    tauri::Builder::default()
+    let context = tauri::generate_context!();
+    let updates = updates::plugin(context.config());
+    let builder = tauri::Builder::default()
         // First, so that a second start has done nothing yet when it finds the first.
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _| started_again(app, &arguments)))
         .plugin(tauri_plugin_autostart::Builder::new().arg(platform::HIDDEN).build())
         .plugin(tauri_plugin_dialog::init())
-        .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(windows::REMEMBERED).build())
+        .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(windows::REMEMBERED).build());
+    let builder = match updates {
+        Some(updates) => builder.plugin(updates),
+        None => builder,
+    };
+    builder
         .manage(desktop)
         .setup(move |app| {
             platform::settle(app);
@@ -226,10 +234,11 @@ fn build(start: AppStart) -> tauri::Result<tauri::App> {
             desktop.spawn(watch::look(app.clone()));
             desktop.spawn(follow_tray_host(app.clone(), has_icon));
             desktop.spawn(end_when_told(app.clone()));
+            desktop.spawn(updates::look(app.clone()));
             desktop.spawn(begin::begin(app.clone(), open, hidden));
             Ok(())
         })
-        .build(tauri::generate_context!())
+        .build(context)
 }
 
 async fn keep_tray_true(app: AppHandle) {

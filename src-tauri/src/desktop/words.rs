@@ -124,6 +124,14 @@ impl Language {
         self.pick(format!("改用端口 {port}"), format!("Use port {port}"))
     }
 
+    /// There is a newer version.
+    pub fn update_question(self, newer: &str, present: &str) -> String {
+        self.pick(
+            format!("PicGate {newer} 已发布（当前是 {present}）。\n安装前会先画完正在画的图。"),
+            format!("PicGate {newer} is there (this is {present}).\nWhat is being drawn is finished first."),
+        )
+    }
+
     /// The gateway does not start.
     pub fn not_started(self, why: &str) -> String {
         self.pick(format!("网关没有启动。\n\n{why}"), format!("The gateway did not start.\n\n{why}"))
@@ -195,6 +203,9 @@ pub struct Words {
     pub bucket_title: &'static str,
     pub bucket_body: &'static str,
     pub not_done: &'static str,
+    pub update_title: &'static str,
+    pub update_install: &'static str,
+    pub update_failed: &'static str,
 }
 
 impl Words {
@@ -246,6 +257,9 @@ const CHINESE: Words = Words {
     bucket_title: "连不上存储桶",
     bucket_body: "新图片先保存在本机，恢复后自动上传。",
     not_done: "没有成功",
+    update_title: "有新版本",
+    update_install: "安装并重新启动",
+    update_failed: "新版本没有装上",
 };
 
 const ENGLISH: Words = Words {
@@ -283,6 +297,9 @@ const ENGLISH: Words = Words {
     bucket_title: "The bucket cannot be reached",
     bucket_body: "New pictures are kept on this computer and uploaded when it works again.",
     not_done: "That did not work",
+    update_title: "A newer version",
+    update_install: "Install and restart",
+    update_failed: "The newer version was not installed",
 };
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! Updates: looks for a newer version once a day, asks, and installs it. A program that was built without a public key to
+//! check them with never looks.
+
+use std::time::Duration;
+
+use tauri::{AppHandle, Config, Manager, Runtime, plugin::TauriPlugin};
+use tauri_plugin_updater::{Update, UpdaterExt};
+
+use super::{Desktop, dialogs::Question, notices::Notice};
+
+/// From the start to the first look: what people started the program for comes first.
+const FIRST: Duration = Duration::from_secs(5 * 60);
+
+/// From one look to the next.
+const EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest wait for the list of versions.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest download.
+const DOWNLOAD_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// How often it is looked whether drawings are done. Each look is one atomic read.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The plugin, if there is a key: without its configuration it would keep the app from starting.
+pub fn plugin<R: Runtime>(config: &Config) -> Option<TauriPlugin<R, tauri_plugin_updater::Config>> {
+    is_on(config).then(|| tauri_plugin_updater::Builder::new().build())
+}
+
+fn is_on(config: &Config) -> bool {
+    let key = config.plugins.0.get("updater").and_then(|updater| updater.get("pubkey")).and_then(|key| key.as_str());
+    key.is_some_and(|key| !key.trim().is_empty())
+}
+
+/// Looks for newer versions for as long as the app runs.
+pub async fn look(app: AppHandle) {
+    if !is_on(app.config()) {
+        return;
+    }
+    let mut declined = None;
+    tokio::time::sleep(FIRST).await;
+    loop {
+        match newer(&app).await {
+            Ok(Some(update)) if declined.as_ref() != Some(&update.version) => {
+                if offer(&app, &update).await {
+                    install(&app, update).await;
+                } else {
+                    declined = Some(update.version);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::info!(error, "it is not known whether there is a newer version"),
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn newer(app: &AppHandle) -> Result<Option<Update>, String> {
+    let updater = app.updater_builder().timeout(PATIENCE).build().map_err(|error| error.to_string())?;
+    updater.check().await.map_err(|error| error.to_string())
+}
+
+async fn offer(app: &AppHandle, update: &Update) -> bool {
+    let language = app.state::<Desktop>().language();
+    let words = language.words();
+    let text = language.update_question(&update.version, &update.current_version);
+    Question { title: words.update_title, text: &text, is_error: false, answers: &[words.update_install, words.later] }.ask(app).await == 0
+}
+
+/// Downloads it, which checks its signature, finishes what runs, installs and starts again.
+async fn install(app: &AppHandle, mut update: Update) {
+    update.timeout = Some(DOWNLOAD_MAX);
+    let bytes = match update.download(|_, _| {}, || {}).await {
+        Ok(bytes) => bytes,
+        Err(error) => return not_installed(app, &error.to_string()),
+    };
+    let desktop = app.state::<Desktop>();
+    if let Some(handle) = desktop.host.handle() {
+        // What is being drawn is paid for, and nothing new begins meanwhile.
+        handle.pause(true);
+        super::refresh(app);
+        while desktop.host.running() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    // On Windows the installer ends the program by itself, without a word to the gateway.
+    desktop.host.stop(false).await;
+    let installed = tauri::async_runtime::spawn_blocking(move || update.install(bytes)).await;
+    match installed.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| error.to_string())) {
+        Ok(()) => tracing::info!("a newer version is installed and starts now"),
+        Err(error) => not_installed(app, &error),
+    }
+    app.request_restart();
+}
+
+fn not_installed(app: &AppHandle, error: &str) {
+    tracing::warn!(error, "the newer version is not installed");
+    let desktop = app.state::<Desktop>();
+    let title = desktop.language().words().update_failed.to_owned();
+    let notice = Notice { title, body: error.to_owned(), page: picgate_gateway::shell::Page::About, rest: None };
+    desktop.notices.show(app, notice);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(plugins: &str) -> Config {
+        serde_json::from_str(&format!(r#"{{"identifier": "io.picgate.test", "plugins": {plugins}}}"#)).expect("a configuration")
+    }
+
+    #[test]
+    fn without_a_key_nothing_is_looked_for() {
+        for plugins in ["{}", r#"{"updater": {}}"#, r#"{"updater": {"pubkey": " ", "endpoints": []}}"#] {
+            assert!(!is_on(&with(plugins)), "{plugins}");
+        }
+        assert!(is_on(&with(r#"{"updater": {"pubkey": "k", "endpoints": ["https://example.com/latest.json"]}}"#)));
+    }
+}
