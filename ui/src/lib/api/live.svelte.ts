@@ -72,7 +72,10 @@ class Live {
 
   /** A job as the server just answered it, before its first event. */
   noteJob(job: Job): void {
-    const known = this.jobs.some((other) => other.id === job.id);
+    const before = this.jobs.find((other) => other.id === job.id);
+    // A short job: the stream told its end before the answer came that says that it began.
+    if (before && before.state !== 'running' && job.state === 'running') return;
+    const known = before !== undefined;
     this.jobs = known ? this.jobs.map((other) => (other.id === job.id ? job : other)) : [job, ...this.jobs];
   }
 

@@ -5,7 +5,7 @@ export async function cache({ page, url, say, look, go, text, button, check }) {
     await look('cache');
     await button('cache_check_go').click();
     await page.getByText(say('job_check_files'), { exact: true }).first().waitFor();
-    await text(say('job_done', { done: '' }).slice(0, 4)).waitFor();
+    await text(say('job_done_nothing')).waitFor();
 
     await button('cache_last_go').click();
     const question = page.getByRole('alertdialog');
