@@ -75,7 +75,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
 
 /// The same for the desktop app (src-tauri/src/desktop). `mod` itself, which puts the parts together, may use all of them, and
 /// all may name what it keeps (`super::Desktop`).
-const DESKTOP_MAY_USE: [(&str, &[&str]); 21] = [
+const DESKTOP_MAY_USE: [(&str, &[&str]); 22] = [
     ("words", &[]),
     ("guard", &[]),
     ("platform", &[]),
@@ -95,17 +95,19 @@ const DESKTOP_MAY_USE: [(&str, &[&str]); 21] = [
     ("shell", &["autostart", "keychain", "outside", "windows"]),
     ("notices", &["platform", "windows"]),
     ("quit", &["dialogs", "menu", "windows"]),
+    ("updates", &["dialogs", "notices"]),
     ("begin", &["autostart", "dialogs", "notices", "quit", "shell", "trouble", "windows"]),
     ("mod", &[]),
 ];
 
 /// Packages that only some modules of the desktop app may name.
-const DESKTOP_ONLY_IN: [(&str, &[&str]); 6] = [
+const DESKTOP_ONLY_IN: [(&str, &[&str]); 7] = [
     ("arboard", &["clipboard", "platform"]),
     ("keyring", &["keychain"]),
     ("notify_rust", &["notices", "platform"]),
     ("tauri_plugin_dialog", &["dialogs", "mod"]),
     ("tauri_plugin_opener", &["outside"]),
+    ("tauri_plugin_updater", &["updates"]),
     ("zbus", &["platform"]),
 ];
 

@@ -880,6 +880,76 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/import': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What the Python program left here. */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ImportState'];
+          };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    /** It is not to be offered again; nothing else is changed. */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/jobs': {
     parameters: {
       query?: never;
@@ -1829,7 +1899,7 @@ export interface paths {
       };
       requestBody: {
         content: {
-          'application/json': components['schemas']['Switch'];
+          'application/json': components['schemas']['OnOff'];
         };
       };
       responses: {
@@ -1965,7 +2035,7 @@ export interface paths {
       };
       requestBody: {
         content: {
-          'application/json': components['schemas']['Switch'];
+          'application/json': components['schemas']['OnOff'];
         };
       };
       responses: {
@@ -2876,6 +2946,89 @@ export interface components {
     ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
     /** @enum {string} */
     ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
+    /** @description Data of the Python program. */
+    ImportFound: {
+      /**
+       * Format: int64
+       * @description Of those images that are on disk there.
+       */
+      bytes: number;
+      /** @description Where it lies. */
+      folder: string;
+      has_account: boolean;
+      has_settings: boolean;
+      /** Format: int64 */
+      images: number;
+    };
+    /** @description Something that was not taken over as it was, and why. */
+    ImportNote: {
+      code: components['schemas']['ImportProblem'];
+      /** @description The old name of a setting, or an image's id. */
+      what: string;
+      /** @description The same in words, with what the code leaves out. */
+      why: string;
+    };
+    /** @enum {string} */
+    ImportProblem:
+      | 'already_set'
+      | 'invalid'
+      | 'never'
+      | 'no_key'
+      | 'key_in_use'
+      | 'bad_key'
+      | 'bad_address'
+      | 'second_admin'
+      | 'bad_account'
+      | 'account_stays'
+      | 'no_image_id'
+      | 'no_file'
+      | 'not_an_image'
+      | 'too_large'
+      | 'unreadable'
+      | 'no_bucket'
+      | 'bucket_away'
+      | 'not_in_bucket';
+    /** @description How taking over ended. */
+    ImportReport: {
+      /**
+       * Format: int64
+       * @description Milliseconds since 1970.
+       */
+      at: number;
+      /** Format: int64 */
+      bytes: number;
+      /** @description Whether it got to its end. */
+      complete: boolean;
+      /**
+       * Format: int64
+       * @description Of these images, those that were something else than noted.
+       */
+      corrected: number;
+      /** Format: int64 */
+      failed: number;
+      /** Format: int64 */
+      images: number;
+      /**
+       * Format: int64
+       * @description Of these images, those that are in the bucket alone.
+       */
+      in_bucket: number;
+      /**
+       * Format: int64
+       * @description Images that were here already, or were deleted here since.
+       */
+      known: number;
+      notes: components['schemas']['ImportNote'][];
+      /** @description Old names of the settings that were taken over. */
+      settings: string[];
+    };
+    /** @description What there is to be taken over. */
+    ImportState: {
+      found: null | components['schemas']['ImportFound'];
+      last: null | components['schemas']['ImportReport'];
+      /** @description Whether it is to be offered: nobody has taken it over, or said no. */
+      offered: boolean;
+    };
     /** @description Long work. */
     Job: {
       /** @description Whether nobody asked for it. */
@@ -2906,7 +3059,8 @@ export interface components {
       | 'upload_pending'
       | 'retry_failed'
       | 'check_files'
-      | 'make_thumbnails';
+      | 'make_thumbnails'
+      | 'import';
     /** @enum {string} */
     JobState: 'running' | 'done' | 'failed' | 'cancelled';
     /** @description The newest first. */
@@ -2957,13 +3111,12 @@ export interface components {
       /** @description Docker's bridges on this computer. */
       bridges: components['schemas']['Bridge'][];
       /** @description What can be chosen here: Docker's bridges are there on Linux alone. */
-      choices: string[];
+      choices: components['schemas']['ReachName'][];
       /** @description The flag or variable that fixes it. */
       locked_by: string | null;
       /** @description What could not be opened, in words. */
       problem: string | null;
-      /** @description `this_computer`, `docker` or `everyone`; `null` while an address is fixed from outside. */
-      reach: string | null;
+      reach: null | components['schemas']['ReachName'];
     };
     /** @enum {string} */
     Listens: 'loopback' | 'all' | 'address';
@@ -3002,10 +3155,13 @@ export interface components {
     };
     /** @enum {string} */
     NotDeleted: 'not_found' | 'last_copy' | 'no_copy';
+    /** @description On or off. */
+    OnOff: {
+      on: boolean;
+    };
     /** @description Which page to open in its window. */
     OpenPage: {
-      /** @description `dashboard`, `settings`, `cache`, `gallery`, `logs` or `about`. */
-      page: string;
+      page: components['schemas']['PageName'];
       /** @description What follows the page's address: `/ID`, `?q=…`. */
       rest?: string | null;
     };
@@ -3017,6 +3173,8 @@ export interface components {
     Order: {
       ids: number[];
     };
+    /** @enum {string} */
+    PageName: 'dashboard' | 'settings' | 'cache' | 'gallery' | 'logs' | 'about';
     /** @description An image that an image was made from. */
     Parent:
       | components['schemas']['Image']
@@ -3028,10 +3186,7 @@ export interface components {
         };
     /** @description Whether new requests are refused. */
     Pause: {
-      paused: boolean;
-    };
-    /** @description Whether new requests are refused from now on. */
-    Paused: {
+      /** @description They are. */
       paused: boolean;
     };
     /** @description An address by which a client may reach us. */
@@ -3049,6 +3204,8 @@ export interface components {
       /** @description In the language that the browser prefers. */
       message: string;
     };
+    /** @enum {string} */
+    ReachName: 'this_computer' | 'docker' | 'everyone';
     /** @enum {string} */
     Remedy: 'listen_all' | 'listen_bridge';
     /** @description A request that is being answered. */
@@ -3078,7 +3235,7 @@ export interface components {
     };
     /** @description How things stand with the visitor. */
     SessionState: {
-      /** @description A desktop app is around the gateway. */
+      /** @description A desktop app is around the gateway, and the visitor on the same computer. */
       has_shell: boolean;
       language: components['schemas']['Language'];
       /** @description Setting up takes the ticket from the log. */
@@ -3096,8 +3253,7 @@ export interface components {
     /** @description Another reach. What opens the gateway further takes the password. */
     SetListen: {
       password?: string | null;
-      /** @description `this_computer`, `docker` or `everyone`. */
-      reach: string;
+      reach: components['schemas']['ReachName'];
     };
     /** @description A first account. */
     SetUp: {
@@ -3234,10 +3390,6 @@ export interface components {
       over_bytes: number;
       paused: null | components['schemas']['SweepPause'];
     };
-    /** @description On or off. */
-    Switch: {
-      on: boolean;
-    };
     /** @description What to try: a stored upstream, with changes that are not stored yet. */
     TestUpstream: {
       /** @default null */
@@ -3341,14 +3493,14 @@ export interface components {
           event: 'upstreams';
         }
       | {
-          /** @description A setting has changed. */
+          /** @description A setting has changed, or where the gateway listens. */
           data: components['schemas']['Changed'];
           /** @enum {string} */
           event: 'settings';
         }
       | {
-          /** @description Drawing was paused, or goes on. */
-          data: components['schemas']['Paused'];
+          /** @description New requests are refused from now on, or taken again. */
+          data: components['schemas']['Pause'];
           /** @enum {string} */
           event: 'paused';
         };
