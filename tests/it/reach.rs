@@ -171,8 +171,11 @@ async fn containers_come_in_through_dockers_bridge_as_soon_as_it_is_there() {
     assert!(answers(&app.url).await);
     let state = admin.get("listen").await;
     assert!(state["bridges"].as_array().expect("bridges").iter().any(|bridge| bridge["address"] == Bridge::ADDRESS), "{state}");
-    let docker = admin.get("connect").await["places"].as_array().expect("places").iter().find(|p| p["place"] == "docker_linux").cloned();
-    assert_eq!(docker.expect("a place")["works"], true);
+    let shown = admin.get("connect").await;
+    let place = |name: &str| shown["places"].as_array().expect("places").iter().find(|place| place["place"] == name);
+    // Where the tests themselves run in a container, the bridge is that container's own and is not shown.
+    let reached = place("docker_linux").or_else(|| place("network"));
+    assert_eq!(reached.expect("a place")["works"], true, "{shown}");
     let _ = set(&admin, "this_computer", None).await;
     assert!(!answers(&url).await);
     drop(bridge);

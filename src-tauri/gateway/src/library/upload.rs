@@ -73,6 +73,16 @@ impl Library {
             let busy = BucketError::new(Fault::Exists, "the object is being removed or put just now");
             return self.note_failed(&due, &busy).await.unwrap_or(Attempt::Later);
         };
+        // A clock that went back makes a lease look ended: then it was taken twice, and the other one may be done by now.
+        let (seq, run) = (due.seq, self.remote.run().to_owned());
+        match self.db.read(move |c| copies::is_leased(c, seq, &run)).await {
+            Ok(true) => {}
+            Ok(false) => return Attempt::Void,
+            Err(error) => {
+                tracing::error!(%error, image = %due.id, "it is not known whether an image still needs a copy");
+                return Attempt::Later;
+            }
+        }
         let result = self.copy(bucket, &due, &key).await;
         let noted = match result {
             Ok(()) => self.note_stored(bucket, &due, key).await,

@@ -119,6 +119,12 @@ fn lease(transaction: &Transaction<'_>, seq: i64, run: &str, now: Millis) -> rus
     transaction.prepare_cached(sql)?.execute(params![seq, run, now + LEASE]).map(|_| ())
 }
 
+/// Whether this run still has the copy to make.
+pub fn is_leased(connection: &Connection, seq: i64, run: &str) -> rusqlite::Result<bool> {
+    let sql = "select 1 from copies where seq = ?1 and lease = ?2 and state = 'pending'";
+    connection.prepare_cached(sql)?.exists(params![seq, run])
+}
+
 /// One image, whether it is due or not; nothing if it is gone or its copy is not wanted.
 pub fn claim_one(transaction: &Transaction<'_>, run: &str, id: ImageId, now: Millis) -> rusqlite::Result<Option<Due>> {
     let sql = format!(
