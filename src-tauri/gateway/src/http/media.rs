@@ -121,7 +121,7 @@ pub async fn thumbnail(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);
     }
-    match library.thumbnails().get(record.blob.sha256, record.blob.thumbnail, THUMBNAIL_PATIENCE).await {
+    match library.thumbnails().get(record.blob.sha256, record.blob.media_type, record.blob.thumbnail, THUMBNAIL_PATIENCE).await {
         ThumbnailState::Made(path) => {
             let bytes =
                 tokio::fs::read(path).await.map_err(|_| ApiError::new(StatusCode::NOT_FOUND, "no_thumbnail", "the thumbnail is gone"))?;

@@ -58,13 +58,18 @@ impl Thumbnails {
     }
 
     /// How the thumbnail of a blob stands; waits up to `patience` for one that is pending.
-    pub async fn get(&self, sha256: Sha256, known: Thumbnail, patience: Duration) -> ThumbnailState {
+    pub async fn get(&self, sha256: Sha256, media_type: MediaType, known: Thumbnail, patience: Duration) -> ThumbnailState {
         let path = self.files.thumbnail_path(sha256);
         let mut tried = self.tried.subscribe();
         let wait = async {
+            // Made once and gone by now: it is made again.
+            let mut is_lost = known == Thumbnail::Made;
             loop {
                 if tokio::fs::try_exists(&path).await.unwrap_or(false) {
                     return ThumbnailState::Made(path.clone());
+                }
+                if std::mem::take(&mut is_lost) {
+                    self.ask(sha256, media_type);
                 }
                 if known == Thumbnail::Failed || tried.changed().await.is_err() {
                     return ThumbnailState::Failed;
@@ -129,7 +134,12 @@ impl Thumbnails {
             let jpeg = thumbnail::make(&files.blob_path(sha256), media_type).map_err(|e| e.to_string())?;
             files.keep_thumbnail(sha256, &jpeg).map_err(|e| e.to_string())
         });
-        let error = made.await.unwrap_or_else(|e| Err(e.to_string())).err();
+        let error = match made.await {
+            Ok(made) => made.err(),
+            // The program ends: it was not tried.
+            Err(error) if error.is_cancelled() => return None,
+            Err(error) => Some(error.to_string()),
+        };
         if error.is_some() && !tokio::fs::try_exists(self.files.blob_path(sha256)).await.unwrap_or(true) {
             return None;
         }
