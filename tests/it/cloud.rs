@@ -401,3 +401,21 @@ async fn an_image_has_its_thumbnail_however_soon_its_file_goes() {
         assert_eq!(app.get(&format!("/images/{id}/thumbnail")).await.status(), 200);
     }
 }
+
+#[tokio::test]
+async fn an_object_that_does_not_say_what_it_is_is_held_to_the_servers_own_digest() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let (id, bytes) = ("7d6c1e52-3b0f-4c6e-9d2a-0f5b8a7c4e11", pictures::large(3, 300_000));
+    // As the Python program, or somebody by hand, puts it: without our metadata.
+    bucket.put(&format!("picgate/{id}"), &bytes);
+    bucket.break_with(&[Fault::Flip]);
+    let damaged = app.get(&format!("/images/{id}")).await;
+    assert!(damaged.status() != 200 || damaged.bytes().await.is_err(), "other bytes than the server has");
+    bucket.heal();
+    eventually("the picture", async || {
+        let answer = app.get(&format!("/images/{id}")).await;
+        (answer.status() == 200 && answer.bytes().await.is_ok_and(|got| got == bytes)).then_some(())
+    })
+    .await;
+}

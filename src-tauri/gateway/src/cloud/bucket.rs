@@ -89,7 +89,7 @@ pub struct Upload {
 pub struct Found {
     /// Length in bytes.
     pub bytes: u64,
-    /// As the server computed it, without quotes.
+    /// As the server computed it, without quotes; empty where it is known to say nothing of the bytes.
     pub etag: String,
     /// What it was stored with.
     pub metadata: HashMap<String, String>,
@@ -97,6 +97,18 @@ pub struct Found {
     pub changed: Option<Millis>,
     /// The time by the server's clock.
     pub server_time: Option<Millis>,
+}
+
+impl Found {
+    /// The MD5 of the bytes, if that is what the server's ETag is: a single PUT without the customer's own encryption.
+    pub fn md5(&self) -> Option<[u8; 16]> {
+        let mut md5 = [0; 16];
+        let is_hex = self.etag.len() == 32 && self.etag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        for (at, byte) in md5.iter_mut().enumerate().filter(|_| is_hex) {
+            *byte = u8::from_str_radix(self.etag.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        is_hex.then_some(md5)
+    }
 }
 
 /// What is known of an object, and its first bytes.
@@ -278,9 +290,13 @@ impl Bucket {
         let sent = self.client.get_object().bucket(&self.config.name).key(key).customize().config_override(self.connecting()).send();
         let got = tokio::time::timeout(self.times.short, sent).await.map_err(|_| BucketError::new(Fault::Timeout, "no answer in time"))?;
         let got = got.map_err(sorted)?;
+        // Where the server keeps bytes encrypted with a key of the customer's, its ETag looks like an MD5 and is none.
+        let sealed =
+            got.server_side_encryption().is_some_and(|how| how.as_str().starts_with("aws:kms")) || got.sse_customer_algorithm().is_some();
+        let etag = got.e_tag().filter(|_| !sealed).unwrap_or_default();
         let found = Found {
             bytes: got.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
-            etag: got.e_tag().unwrap_or_default().trim_matches('"').to_ascii_lowercase(),
+            etag: etag.trim_matches('"').to_ascii_lowercase(),
             metadata: got.metadata().cloned().unwrap_or_default(),
             changed: got.last_modified().and_then(|time| time.to_millis().ok()),
             server_time: None,

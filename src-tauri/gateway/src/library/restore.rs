@@ -9,6 +9,7 @@ use super::{
     Library, LibraryError,
     coming::{Coming, Progress, Restoring},
     thumbnail,
+    upload::is_as_put,
 };
 use crate::{
     cloud::{Bucket, BucketError, Downloading, Fault},
@@ -199,7 +200,11 @@ impl Fetch<'_> {
             part.write(chunk.into()).await;
         }
         let received = part.finish().await.map_err(|e| BucketError::new(Fault::WrongBytes, e.to_string()))?;
-        if written != announced || self.record.as_ref().is_some_and(|record| record.blob.sha256 != received.sha256) {
+        let is_right = match &self.record {
+            Some(record) => record.blob.sha256 == received.sha256,
+            None => is_as_put(&download.found, received.blob.path()).await,
+        };
+        if written != announced || !is_right {
             let files = self.library.files().clone();
             let damaged = received.blob.clone();
             let _ = tokio::task::spawn_blocking(move || files.quarantine(&damaged)).await;

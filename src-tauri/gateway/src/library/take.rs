@@ -158,6 +158,12 @@ impl Library {
             part.write(chunk.into()).await;
         }
         let received = part.finish().await.map_err(|e| BucketError::new(Fault::WrongBytes, e.to_string()))?;
-        if written == announced { Ok(received) } else { Err(BucketError::new(Fault::Busy, "the download ended early")) }
+        if written != announced {
+            return Err(BucketError::new(Fault::Busy, "the download ended early"));
+        }
+        if !super::upload::is_as_put(&download.found, received.blob.path()).await {
+            return Err(BucketError::new(Fault::WrongBytes, "other bytes came than the server took"));
+        }
+        Ok(received)
     }
 }

@@ -258,6 +258,13 @@ fn metadata(due: &Due) -> HashMap<String, String> {
     metadata
 }
 
+/// Whether bytes that came back are those that the server took, as far as its ETag tells: for objects that do not say
+/// their SHA-256, such as those of the Python program. What is in memory, because the disk is full, is taken as it is.
+pub(super) async fn is_as_put(found: &crate::cloud::Found, path: Option<PathBuf>) -> bool {
+    let (Some(expected), Some(path)) = (found.md5(), path) else { return true };
+    tokio::task::spawn_blocking(move || digests(&path)).await.is_ok_and(|read| read.is_ok_and(|(_, md5)| md5 == expected))
+}
+
 fn digests(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
     use sha2::Digest;
     let (mut file, mut sha256, mut md5) = (std::fs::File::open(path)?, sha2::Sha256::new(), md5::Md5::new());
