@@ -419,3 +419,24 @@ async fn an_object_that_does_not_say_what_it_is_is_held_to_the_servers_own_diges
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_object_that_somebody_removed_costs_no_bytes_and_is_put_again() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let (here, there) = (draw(&app, &upstream, "here", 1, 32).await, draw(&app, &upstream, "there", 2, 32).await);
+    for id in [&here, &there] {
+        until_cloud(&admin, id, "stored").await;
+    }
+    bucket.remove(&format!("picgate/{here}"));
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    assert_eq!(listed(&admin, &there).await["local"], false);
+    assert_eq!(listed(&admin, &here).await["local"], true, "its object is gone, so it stays");
+    until_cloud(&admin, &here, "stored").await;
+    assert_eq!(bucket.object(&format!("picgate/{here}")).expect("put again"), pictures::png(1, 32));
+    // Only in the bucket, and gone from there: nothing can be done, and nothing claims otherwise.
+    bucket.remove(&format!("picgate/{there}"));
+    assert_eq!(app.get(&format!("/images/{there}")).await.status(), 404);
+    until_cloud(&admin, &there, "failed").await;
+}

@@ -55,9 +55,7 @@ impl Binary {
                 let hide = |command: clap::Command, name| command.mut_arg(name, |arg: clap::Arg| arg.hide(true));
                 FOR_THE_APP.into_iter().fold(Line::command(), hide)
             }
-            Self::Desktop => Line::command()
-                .name("picgate")
-                .after_help(super::EXAMPLES.replace("picgate-headless", "picgate serve").replace("picgate serve key", "picgate key")),
+            Self::Desktop => Line::command().name("picgate").after_help(examples()),
         }
     }
 
@@ -101,4 +99,13 @@ mod tests {
         assert_eq!(ask("picgate --open cellar"), None);
         assert_eq!(ask("picgate serve"), None);
     }
+}
+
+/// The same examples for the desktop's binary, where the gateway alone is a command; columns stay where they are.
+fn examples() -> String {
+    super::EXAMPLES
+        .replace("picgate-headless key", "picgate key         ")
+        .replace("picgate-headless backup pictures.tar", "picgate backup pictures.tar         ")
+        .replace("picgate-headless  ", "picgate serve     ")
+        .replace("picgate-headless", "picgate serve")
 }

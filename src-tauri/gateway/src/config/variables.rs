@@ -136,7 +136,7 @@ pub const VARIABLES: &[Variable] = &[
         "设为 `true` 时，被本机代理（Clash、sing-box）解析到 198.18.0.0/15 的域名也可以这样下载。上游返回的图片不受此限制"),
     variable("PICGATE_ADMIN_USERNAME", Value("admin"),
         "name of the admin account that is made at the first start, instead of setting it up with the ticket; only beside the next one",
-        "首次启动时创建的管理员账户的名字，代替用初始化票据设置；须与下一项同时使用"),
+        "首次启动时创建的管理员账户的名字，代替用一次性口令设置；须与下一项同时使用"),
     variable("PICGATE_ADMIN_PASSWORD", NONE, "its password", "它的密码"),
     variable("PICGATE_ALLOWED_HOSTS", NONE,
         "host names by which `/admin`, `/health` and `/metrics` may be called, beside addresses, `localhost`, `host.docker.internal`, this computer's name and that of `PICGATE_PUBLIC_BASE_URL`",

@@ -145,7 +145,9 @@ impl Library {
             let ended = match result {
                 Ok(()) => Progress::Done,
                 Err(error) => {
-                    if error.fault != Fault::NoObject {
+                    if error.fault == Fault::NoObject {
+                        library.lost(id, &error).await;
+                    } else {
                         library.remote.failed(&error);
                         tracing::warn!(image = %id, code = error.fault.code(), error = error.words, "an image does not come back from the bucket");
                     }
@@ -155,6 +157,20 @@ impl Library {
             progress.send_replace(ended);
         });
         coming
+    }
+}
+
+impl Library {
+    /// There is no object of an image that counts as copied: nobody is to rely on it any longer. With several gateways on one
+    /// bucket another one has deleted it.
+    async fn lost(&self, id: ImageId, error: &BucketError) {
+        let Ok(Some(_)) = self.db.read(move |c| copies::confirmed_one(c, id)).await else { return };
+        if self.remote.is_through() {
+            return;
+        }
+        if let Err(error) = self.doubt(id, error).await {
+            tracing::error!(%error, image = %id, "a lost copy cannot be noted");
+        }
     }
 }
 

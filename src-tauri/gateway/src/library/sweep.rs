@@ -3,9 +3,10 @@
 
 use super::{Library, LibraryError, delete::Doomed};
 use crate::{
+    cloud::{BucketError, Fault},
     model::{Event, ImageId, Millis, Sha256, now},
     store::{
-        copies::{self, CopyState},
+        copies::{self, Confirmed, CopyState},
         gallery,
         sweep::{self, Candidate},
     },
@@ -41,6 +42,11 @@ impl Library {
         if let Some(media_type) = self.db.read(move |c| crate::store::pending_thumbnail(c, sha256)).await? {
             self.thumbnails.make_now(&self.db, sha256, media_type).await;
         }
+        for copy in self.db.read(move |c| copies::confirmed_of(c, sha256)).await? {
+            if !self.is_still_there(copy).await? {
+                return Ok(false);
+            }
+        }
         let _alone = self.keeping.write().await;
         // First the row, so that a crash in between leaves a file without need, which the next start finds again, and
         // not a row without file.
@@ -56,6 +62,38 @@ impl Library {
         Ok(removed?)
     }
 
+    /// Asks the bucket whether it still has a copy that it confirmed once: an object that somebody removed there must not cost
+    /// the bytes here. One that is gone is put again. With several gateways on one bucket, what another one deleted shall end
+    /// here too, so nothing is asked.
+    async fn is_still_there(&self, copy: Confirmed) -> Result<bool, LibraryError> {
+        let Some(bucket) = self.remote.bucket() else { return Ok(false) };
+        if self.remote.is_through() {
+            return Ok(true);
+        }
+        let key = copy.key.unwrap_or_else(|| bucket.config().key(copy.id));
+        let error = match bucket.head(&key).await {
+            Ok(found) if found.bytes == copy.bytes => return Ok(true),
+            Ok(found) => BucketError::new(Fault::WrongBytes, format!("the object has {} bytes instead of {}", found.bytes, copy.bytes)),
+            Err(error) if error.fault == Fault::NoObject => error,
+            Err(error) => {
+                self.remote.failed(&error);
+                return Ok(false);
+            }
+        };
+        self.doubt(copy.id, &error).await?;
+        Ok(false)
+    }
+
+    /// A copy that was confirmed is not there any more, or not what it was: it is noted, told, and put again if it can be.
+    pub(super) async fn doubt(&self, id: ImageId, error: &BucketError) -> Result<(), LibraryError> {
+        let (code, words) = (error.fault.code(), error.words.clone());
+        tracing::error!(event = "copy_lost", image = %id, code, error = words, "a copy that the bucket had confirmed is not there any more");
+        self.db.write(move |t| copies::doubt(t, id, now(), code, &words)).await?;
+        self.remote.wake();
+        self.events.tell(Event::Copied(id));
+        Ok(())
+    }
+
     /// Forgets images that were saved before `cutoff` and whose copies are confirmed: their links go on through the
     /// bucket, unless `objects_too`. How many of the `FORGOTTEN_TOGETHER` oldest; 0 when there are no more.
     ///
@@ -65,12 +103,21 @@ impl Library {
         if !self.remote.works() {
             return Ok(0);
         }
+        let mut confirmed = Vec::new();
+        for id in self.db.read(move |c| sweep::forgettable(c, cutoff, FORGOTTEN_TOGETHER)).await? {
+            let copy = self.db.read(move |c| copies::confirmed_one(c, id)).await?;
+            if let Some(copy) = copy
+                && (objects_too || self.is_still_there(copy).await?)
+            {
+                confirmed.push(id);
+            }
+        }
         let _alone = self.keeping.write().await;
         let forgotten = self
             .db
             .write(move |t| {
                 let mut forgotten: Vec<(ImageId, Option<Sha256>)> = Vec::new();
-                for id in sweep::forgettable(t, cutoff, FORGOTTEN_TOGETHER)? {
+                for id in confirmed {
                     if objects_too {
                         copies::bury(t, id, now())?;
                     }

@@ -163,6 +163,8 @@ impl Setting {
                 None => Err(format!("'{value}' is none of {}", words.join(", "))),
             },
             Shape::BaseUrl if value.is_empty() => Ok(String::new()),
+            // Clients are given the address with `/v1`, and that is what people copy.
+            Shape::BaseUrl if self.key == "public_base_url" => base_url(value).map(|url| url.trim_end_matches("/v1").to_owned()),
             Shape::BaseUrl => base_url(value),
             Shape::Aliases => Aliases::parse(value).map(|_| value.to_owned()),
             Shape::Hosts => hosts(value).map(|hosts| hosts.join("\n")),
@@ -238,6 +240,7 @@ mod tests {
         let check = |key: &str, value: &str| Setting::find(key).expect("a setting").check(value);
         assert_eq!(check("keep_uploads", " Yes "), Ok("true".into()));
         assert_eq!(check("public_base_url", "https://img.example.com/"), Ok("https://img.example.com".into()));
+        assert_eq!(check("public_base_url", "http://localhost:5643/v1"), Ok("http://localhost:5643".into()));
         assert_eq!(check("history_images", "08"), Ok("8".into()));
         assert_eq!(check("progress_style", "Quiet"), Ok("quiet".into()));
         for (key, value) in [

@@ -6,7 +6,7 @@ use super::{
     blobs,
     meta::{meta, set_meta},
 };
-use crate::model::{BlobRecord, ImageId, Millis, Source};
+use crate::model::{BlobRecord, ImageId, Millis, Sha256, Source};
 
 /// A time so far ahead that the clock must have been wrong when it was written.
 const TOO_FAR: Millis = 3600 * 1000;
@@ -252,6 +252,42 @@ fn places(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let known = meta(connection, "bucket_places")?;
     let present = meta(connection, "bucket_place")?;
     Ok(known.map_or_else(|| present.into_iter().collect(), |known| known.lines().map(str::to_owned).collect()))
+}
+
+/// A copy that counts as confirmed.
+#[derive(Clone, Debug)]
+pub struct Confirmed {
+    /// The image.
+    pub id: ImageId,
+    /// The object's name, if it is not the usual one.
+    pub key: Option<String>,
+    /// Its length.
+    pub bytes: u64,
+}
+
+const CONFIRMED: &str = "select i.id, c.key, b.bytes from images i join copies c on c.seq = i.seq join blobs b on b.sha256 = i.sha256
+    where c.state = 'stored'";
+
+/// The confirmed copies of all images of a blob.
+pub fn confirmed_of(connection: &Connection, sha256: Sha256) -> rusqlite::Result<Vec<Confirmed>> {
+    let sql = format!("{CONFIRMED} and i.sha256 = ?1");
+    connection.prepare_cached(&sql)?.query_map([sha256.0], confirmed)?.collect()
+}
+
+/// The confirmed copy of an image.
+pub fn confirmed_one(connection: &Connection, id: ImageId) -> rusqlite::Result<Option<Confirmed>> {
+    let sql = format!("{CONFIRMED} and i.id = ?1");
+    connection.prepare_cached(&sql)?.query_row([id.as_bytes()], confirmed).optional()
+}
+
+fn confirmed(row: &Row<'_>) -> rusqlite::Result<Confirmed> {
+    let id: [u8; 16] = row.get(0)?;
+    let bytes: i64 = row.get(2)?;
+    Ok(Confirmed {
+        id: ImageId::from_slice(&id).ok_or_else(|| blobs::unknown(0, "image id"))?,
+        key: row.get(1)?,
+        bytes: bytes.max(0) as u64,
+    })
 }
 
 /// How the copy of an image stands, and the object's name if it is not the usual one.

@@ -224,7 +224,14 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 pub async fn about(State(app): State<App>) -> Json<About> {
     let database = app.config.data_dir.join("store").join("picgate.sqlite3");
-    let database_bytes = tokio::fs::metadata(app.config.database.as_ref().unwrap_or(&database)).await.map_or(0, |m| m.len());
+    let database = app.config.database.clone().unwrap_or(database);
+    let mut database_bytes = 0;
+    // What was written last lies in the log beside it.
+    for part in ["", "-wal"] {
+        let mut path = database.clone().into_os_string();
+        path.push(part);
+        database_bytes += tokio::fs::metadata(path).await.map_or(0, |m| m.len());
+    }
     let data_dir = app.config.data_dir.display().to_string();
     Json(About { version: env!("CARGO_PKG_VERSION"), started_at: app.started_at, data_dir, database_bytes })
 }
