@@ -440,3 +440,51 @@ async fn an_object_that_somebody_removed_costs_no_bytes_and_is_put_again() {
     assert_eq!(app.get(&format!("/images/{there}")).await.status(), 404);
     until_cloud(&admin, &there, "failed").await;
 }
+
+#[tokio::test]
+async fn a_name_that_is_not_of_the_image_is_somebody_elses_object() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    bucket.put("other-app/important.db", b"theirs");
+    bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 500, "InternalError")]);
+    let id = draw(&app, &upstream, "mine", 4, 32).await;
+    until_cloud(&admin, &id, "failed").await;
+    let db = app.gateway.library().db().clone();
+    db.write(|t| t.execute("update copies set key = 'other-app/important.db'", [])).await.expect("writes");
+    bucket.heal();
+    run_job(&admin, &json!({"kind": "retry_failed"})).await;
+    until_cloud(&admin, &id, "stored").await;
+    assert_eq!(bucket.object(&format!("picgate/{id}")).expect("under its own name"), pictures::png(4, 32));
+    db.write(|t| t.execute("update copies set key = 'other-app/important.db'", [])).await.expect("writes");
+    admin.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "all"})).await;
+    eventually("the object to go", async || bucket.object(&format!("picgate/{id}")).is_none().then_some(())).await;
+    assert_eq!(bucket.object("other-app/important.db").expect("still theirs"), b"theirs");
+}
+
+#[tokio::test]
+async fn a_refusal_without_end_is_not_read_to_its_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = socket.read(&mut [0; 4096]).await;
+                let _ = socket.write_all(b"HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n").await;
+                let piece = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+                while socket.write_all(&piece).await.is_ok() {}
+            });
+        }
+    });
+    let variables = [
+        ("PICGATE_S3_ENDPOINT", endpoint.as_str()),
+        ("PICGATE_R2_ACCESS_KEY_ID", "id"),
+        ("PICGATE_R2_SECRET_ACCESS_KEY", "secret"),
+        ("PICGATE_R2_BUCKET", "pictures"),
+    ];
+    let app = TestApp::with(&variables).await;
+    let asked = app.get("/images/7d6c1e52-3b0f-4c6e-9d2a-0f5b8a7c4e12");
+    let answer = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("an answer soon");
+    assert_eq!(answer.status(), 503);
+}

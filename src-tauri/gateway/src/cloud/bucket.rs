@@ -13,13 +13,15 @@ use std::{
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextMut, retry::RetryConfig, timeout::TimeoutConfig,
     },
-    primitives::ByteStream,
+    error::BoxError,
+    primitives::{ByteStream, SdkBody},
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use bytes::Bytes;
+use http_body_util::Limited;
 
 use super::error::{BucketError, Fault, sorted};
 use crate::model::{BucketConfig, MediaType, Millis, Sha256};
@@ -52,6 +54,9 @@ const SKEW_MAX: Millis = 5 * 60 * 1000;
 
 /// Bytes of a file that are read at once.
 const READ: usize = 128 * 1024;
+
+/// Longest text of a refusal, in bytes; S3's are a few hundred.
+const REFUSAL_MAX: usize = 64 * 1024;
 
 /// First bytes of an object that tell what it is.
 const PEEK: usize = 64;
@@ -153,6 +158,30 @@ impl Downloading {
     }
 }
 
+/// Of what a server says with a refusal only the beginning is read: the SDK would take all of it into memory.
+#[derive(Debug)]
+struct ShortRefusals;
+
+impl Intercept for ShortRefusals {
+    fn name(&self) -> &'static str {
+        "ShortRefusals"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response_mut();
+        if !response.status().is_success() {
+            let body = std::mem::replace(response.body_mut(), SdkBody::taken());
+            *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, REFUSAL_MAX));
+        }
+        Ok(())
+    }
+}
+
 impl Bucket {
     /// A client. Nothing is sent yet.
     pub fn new(config: BucketConfig) -> Self {
@@ -179,6 +208,7 @@ impl Bucket {
             .retry_config(RetryConfig::disabled())
             .credentials_provider(credentials)
             .http_client(http)
+            .interceptor(ShortRefusals)
             .build();
         Self { client: Client::from_conf(sdk), config: Arc::new(config), unconditional: Arc::default(), times }
     }

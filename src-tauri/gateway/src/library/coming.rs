@@ -111,14 +111,20 @@ impl Coming {
         let until = free.min(end).min(at + READ);
         let blob = seen.borrow().blob.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let mut file = match (file, blob) {
-                (Some(file), _) => file,
-                (None, Some(blob)) => blob.open()?,
-                (None, None) => return Err(io::Error::other("the image is not on disk")),
-            };
             let mut bytes = vec![0; (until - at) as usize];
-            file.seek(SeekFrom::Start(at))?;
-            file.read_exact(&mut bytes)?;
+            let mut fill = |file: &mut crate::store::BlobReader| {
+                file.seek(SeekFrom::Start(at))?;
+                file.read_exact(&mut bytes)
+            };
+            // The file that was open ends early if the disk filled up: the bytes went on in memory.
+            let file = match file.map(|mut file| fill(&mut file).map(|()| file)) {
+                Some(Ok(file)) => file,
+                _ => {
+                    let mut file = blob.ok_or_else(|| io::Error::other("the image is not on disk"))?.open()?;
+                    fill(&mut file)?;
+                    file
+                }
+            };
             Ok((file, Bytes::from(bytes)))
         });
         read.await.map_err(io::Error::other)?

@@ -6,7 +6,7 @@ use std::{collections::HashMap, io::Read, path::PathBuf, time::Duration};
 use super::Library;
 use crate::{
     cloud::{Bucket, BucketError, Fault, Upload},
-    model::{BucketConfig, Event, ImageId, Millis, now},
+    model::{BucketConfig, Event, ImageId, Millis, now, python_key},
     store::{
         Blob, DbError, Files,
         copies::{self, Due, Tombstone},
@@ -68,7 +68,19 @@ impl Library {
 
     /// Puts the copy of one image and confirms it.
     pub async fn upload(&self, bucket: &Bucket, due: Due) -> Attempt {
-        let key = due.key.clone().unwrap_or_else(|| bucket.config().key(due.id));
+        // A name that is not of this image, as a database from elsewhere may say, is somebody else's object.
+        let (known, is_foreign) = match due.key.clone() {
+            Some(key) if key != python_key(due.id) => (None, key != bucket.config().key(due.id)),
+            known => (known, false),
+        };
+        if is_foreign {
+            let id = due.id;
+            if let Err(error) = self.db.write(move |t| copies::set_key(t, id, None, None)).await {
+                tracing::error!(%error, image = %id, "the name of an object cannot be corrected");
+                return Attempt::Later;
+            }
+        }
+        let key = known.unwrap_or_else(|| bucket.config().key(due.id));
         let Some(_putting) = self.remote.putting(&key) else {
             let busy = BucketError::new(Fault::Exists, "the object is being removed or put just now");
             return self.note_failed(&due, &busy).await.unwrap_or(Attempt::Later);

@@ -6,7 +6,7 @@ use super::{
     blobs,
     meta::{meta, set_meta},
 };
-use crate::model::{BlobRecord, ImageId, Millis, Sha256, Source};
+use crate::model::{BlobRecord, ImageId, Millis, Sha256, Source, python_key};
 
 /// A time so far ahead that the clock must have been wrong when it was written.
 const TOO_FAR: Millis = 3600 * 1000;
@@ -347,7 +347,8 @@ pub fn exclude(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusql
 
 /// Notes that the object of an image is to go, wherever it may have been put.
 pub fn bury(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusqlite::Result<()> {
-    let legacy = copy_of(transaction, id)?.and_then(|(_, key)| key);
+    // No other name is this image's, whatever a database from elsewhere says.
+    let legacy = copy_of(transaction, id)?.and_then(|(_, key)| key).filter(|key| *key == python_key(id));
     // Those of before too: whoever goes back to one must not find the image again.
     for bucket in places(transaction)? {
         // The usual name carries the prefix, which is the end of the place.
