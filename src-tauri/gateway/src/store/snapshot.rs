@@ -55,17 +55,16 @@ impl Snapshot {
         let not_ours = |why: &str| DbError::NotOurs { path: path.to_owned(), why: why.to_owned() };
         let mut connection = db::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "trusted_schema", false)?;
-        if db::check_version(&connection, path, backups)? == 0 {
+        let version = db::check_version(&connection, path, backups)?;
+        if version == 0 {
             return Err(not_ours("it has no tables of ours"));
+        }
+        if let Some(strange) = strange(&connection, version)? {
+            return Err(not_ours(&strange));
         }
         let sound: String = connection.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
         if sound != "ok" {
             return Err(not_ours(&sound));
-        }
-        // Rules that run by themselves: a crafted archive could bring its own.
-        let strange = rules(&connection)?.into_iter().find(|rule| !known_rules().is_ok_and(|known| known.contains(rule)));
-        if let Some(strange) = strange {
-            return Err(not_ours(&format!("it holds a rule called '{strange}'")));
         }
         db::to_latest(&mut connection)?;
         Ok(Self { connection, path: path.to_owned() })
@@ -171,13 +170,43 @@ pub fn count_images(path: &Path) -> Option<i64> {
     connection.query_row("select count(*) from images", [], |row| row.get(0)).optional().ok().flatten()
 }
 
-fn rules(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let sql = "select name || ': ' || sql from sqlite_master where type in ('trigger', 'view')";
-    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+/// A row of SQLite's own table of what a database holds: type, name, table, and the text that made it.
+type Made = (String, String, String, String);
+
+/// What `pragma optimize` adds at the end of a run. It holds figures only.
+const FIGURES: [(&str, &str); 2] =
+    [("sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"), ("sqlite_stat4", "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)")];
+
+/// What this database holds that ours of that version does not, or the other way round. A crafted archive could bring rules
+/// that run by themselves, under whatever type SQLite lets its own table be written with.
+fn strange(connection: &Connection, version: usize) -> Result<Option<String>, DbError> {
+    let mut fresh = Connection::open_in_memory()?;
+    db::to_version(&mut fresh, version)?;
+    let (found, known) = (made(connection)?, made(&fresh)?);
+    let about = |(kind, name, ..): &Made, why: &str| {
+        let shown: String = format!("{kind} {name}").chars().take(100).collect();
+        Some(format!("its {} {why}", shown.escape_debug()))
+    };
+    if let Some(lost) = known.iter().find(|one| !found.iter().any(|other| other.0 == one.0 && other.1 == one.1)) {
+        return Ok(about(lost, "is missing"));
+    }
+    // One by one: a row that is there twice is one too many.
+    let mut left = known;
+    for one in &found {
+        match left.iter().position(|other| other == one) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => return Ok(about(one, "is none of ours")),
+        }
+    }
+    Ok(left.first().and_then(|lost| about(lost, "is missing")))
 }
 
-fn known_rules() -> Result<Vec<String>, DbError> {
-    let mut fresh = Connection::open_in_memory()?;
-    db::to_latest(&mut fresh)?;
-    Ok(rules(&fresh)?)
+fn made(connection: &Connection) -> rusqlite::Result<Vec<Made>> {
+    let sql = "select lower(type), name, tbl_name, coalesce(sql, '') from sqlite_master";
+    let mut statement = connection.prepare(sql)?;
+    // A checkout on Windows may have other line ends; nothing else may differ, least of all what a comment ends with.
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?.replace("\r\n", "\n"))))?;
+    let rows: Vec<Made> = rows.collect::<rusqlite::Result<_>>()?;
+    let is_figures = |(kind, name, table, sql): &Made| kind == "table" && name == table && FIGURES.contains(&(name.as_str(), sql.as_str()));
+    Ok(rows.into_iter().filter(|row| !is_figures(row)).collect())
 }
