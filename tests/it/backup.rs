@@ -318,7 +318,11 @@ async fn an_archive_that_is_cut_damaged_or_crafted_restores_nothing() {
         ("a newer format".into(), manifest(&|m| m["format"] = 99.into()), "newer version of PicGate"),
         ("a newer schema".into(), manifest(&|m| m["schema"] = 99.into()), "newer version of PicGate"),
         ("a newer database".into(), in_database("pragma user_version = 99"), "newer version of PicGate"),
-        ("rules of its own".into(), in_database("create trigger bad after insert on meta begin delete from images; end"), "is none of ours"),
+        (
+            "rules of its own".into(),
+            in_database("create trigger bad after insert on meta begin delete from images; end"),
+            "is none of ours",
+        ),
         (
             "rules that hide their type".into(),
             in_database(
