@@ -318,7 +318,28 @@ async fn an_archive_that_is_cut_damaged_or_crafted_restores_nothing() {
         ("a newer format".into(), manifest(&|m| m["format"] = 99.into()), "newer version of PicGate"),
         ("a newer schema".into(), manifest(&|m| m["schema"] = 99.into()), "newer version of PicGate"),
         ("a newer database".into(), in_database("pragma user_version = 99"), "newer version of PicGate"),
-        ("rules of its own".into(), in_database("create trigger bad after insert on meta begin delete from images; end"), "a rule called"),
+        (
+            "rules of its own".into(),
+            in_database("create trigger bad after insert on meta begin delete from images; end"),
+            "is none of ours",
+        ),
+        (
+            "rules that hide their type".into(),
+            in_database(
+                "create trigger bad after insert on meta begin delete from images; end;
+                 pragma writable_schema = on; update sqlite_master set type = 'TRIGGER' where name = 'bad'",
+            ),
+            "is none of ours",
+        ),
+        (
+            "a rule of ours that does something else".into(),
+            in_database(
+                "drop trigger images_outbox;
+                 create trigger images_outbox after insert on images begin delete from images where seq < new.seq; end",
+            ),
+            "is none of ours",
+        ),
+        ("a table less".into(), in_database("drop table doomed"), "is missing"),
         ("no tables of ours".into(), in_database("pragma user_version = 0"), "no tables of ours"),
         ("a link".into(), insert(special(tar::EntryType::Symlink)), "not a backup"),
         ("a hard link".into(), insert(special(tar::EntryType::Link)), "not a backup"),

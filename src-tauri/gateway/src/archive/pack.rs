@@ -121,7 +121,7 @@ pub fn pack_into(
         created_at,
         images,
         blobs: present.len() as u64,
-        bytes: present.iter().map(|blob| blob.bytes).sum(),
+        bytes: present.iter().fold(0, |sum, blob| sum.saturating_add(blob.bytes)),
         with_secrets: passphrase.is_some(),
         database_bytes,
         database_sha256: database_sha256.to_string(),

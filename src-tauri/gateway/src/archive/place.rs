@@ -6,7 +6,7 @@ use std::{fs, io, path::Path};
 use super::ArchiveError;
 use crate::{
     model::{Millis, now},
-    store::{Folder, Layout, beside, count_images, sync_folder},
+    store::{Folder, FolderError, Layout, REPLACED, beside, count_images, sync_folder},
 };
 
 /// Names of a folder's content that are told.
@@ -18,6 +18,8 @@ pub struct Staging {
     /// Locked as a data folder is; nothing once it is given up for the rename.
     folder: Option<Folder>,
     replace: bool,
+    /// Whether what is there goes with this value.
+    ours: bool,
 }
 
 impl Staging {
@@ -36,7 +38,13 @@ impl Staging {
             }
         }
         remove(&staging)?;
-        Ok(Self { target: target.clone(), folder: Some(Folder::open(staging)?), replace })
+        // First, because opening the folder may fail half-way, as on a full disk.
+        let mut begun = Self { target: target.clone(), folder: None, replace, ours: true };
+        let opened = Folder::open(staging);
+        // Somebody else was quicker: then it is theirs.
+        begun.ours = !matches!(opened, Err(FolderError::InUse(_)));
+        begun.folder = Some(opened?);
+        Ok(begun)
     }
 
     /// Where things are put.
@@ -53,6 +61,7 @@ impl Staging {
         flush(&staging)?;
         // Windows renames no folder that holds an open file.
         self.folder = None;
+        self.ours = false;
         let mut aside = Vec::new();
         // The root comes last: as long as it is not there, its unfinished one keeps a gateway from starting.
         for (from, to) in staging.parts(&self.target) {
@@ -71,7 +80,8 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if self.folder.take().is_some() {
+        self.folder = None;
+        if self.ours {
             let _ = remove(&self.layout());
         }
     }
@@ -81,7 +91,7 @@ impl Drop for Staging {
 fn check_lock(root: &Path) -> Result<(), ArchiveError> {
     match fs::File::open(root.join("lock")) {
         Ok(lock) => match lock.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => Err(crate::store::FolderError::InUse(root.to_owned()).into()),
+            Err(fs::TryLockError::WouldBlock) => Err(FolderError::InUse(root.to_owned()).into()),
             _ => Ok(()),
         },
         Err(_) => Ok(()),
@@ -117,7 +127,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), ArchiveError> {
 
 /// Renames what is there, with the files that SQLite keeps beside a database.
 fn move_aside(path: &Path, at: Millis) -> Result<Option<std::path::PathBuf>, ArchiveError> {
-    let ending = format!(".replaced-{at}");
+    let ending = format!("{REPLACED}{at}");
     if path.is_dir() && content(path).is_none() {
         fs::remove_dir(path).map_err(failed("the empty folder cannot be removed:", path))?;
         return Ok(None);

@@ -13,7 +13,7 @@ const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 3;
 
 /// What an archive may ask for at most.
-const MEMORY_KIB_MAX: u32 = 1024 * 1024;
+const MEMORY_KIB_MAX: u32 = 256 * 1024;
 const PASSES_MAX: u32 = 16;
 
 #[derive(Serialize, Deserialize)]

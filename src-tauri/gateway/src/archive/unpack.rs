@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ArchiveError, Ask, End, FORMAT, Kept, Manifest, Name, Progress, pack::THUMBNAIL_MAX, place::Staging, seal};
 use crate::{
-    model::{Sha256, now},
-    store::{Admin, DbError, Files, Layout, SecretsFile, Snapshot},
+    model::{MediaType, Sha256, now},
+    store::{Admin, DbError, Files, Found, IMAGE_MAX, Layout, SecretsFile, Snapshot},
 };
 
 /// Largest manifest, and largest sealed secrets, in bytes.
@@ -39,6 +39,8 @@ pub struct Restored {
     pub absent: u64,
     /// Whether keys and account came along.
     pub with_secrets: bool,
+    /// Whether others could reach the gateway, and no longer can.
+    pub closed: bool,
     /// Where that lies now which was there before.
     pub aside: Vec<PathBuf>,
 }
@@ -113,14 +115,19 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
         other => ArchiveError::Damaged(format!("its database cannot be used ({other})")),
     })?;
     let blobs = snapshot.blobs()?;
+    if let Some(large) = blobs.iter().find(|blob| blob.bytes > IMAGE_MAX) {
+        return Err(ArchiveError::Damaged(format!("picture {} is larger than any image can be", large.sha256)));
+    }
     let mut intake = Intake {
         files: Files::open(layout.files.clone())?,
-        expected: blobs.iter().filter(|blob| blob.present).map(|blob| (blob.sha256, blob.bytes)).collect(),
+        expected: blobs.iter().filter(|blob| blob.present).map(|blob| (blob.sha256, (blob.bytes, blob.media_type))).collect(),
+        types: Vec::new(),
         thumbnails: blobs.iter().filter(|blob| blob.thumbnail).map(|blob| blob.sha256).collect(),
         wrong: HashSet::new(),
         end: End::default(),
     };
-    let mut shown = Progress { total: intake.expected.len() as u64, total_bytes: intake.expected.values().sum(), ..Progress::default() };
+    let total_bytes = intake.expected.values().fold(0, |sum: u64, (bytes, _)| sum.saturating_add(*bytes));
+    let mut shown = Progress { total: intake.expected.len() as u64, total_bytes, ..Progress::default() };
     let end: End = loop {
         match next()? {
             Some((Name::Blob(sha256), len, mut entry)) => {
@@ -142,11 +149,12 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
         return Err(out_of_order("something behind its end"));
     }
     let unmade: Vec<Sha256> = intake.thumbnails.iter().copied().collect();
+    let types = std::mem::take(&mut intake.types);
     let absent = intake.check(&end)?;
     let mark = snapshot.mark()?;
     let account = kept.as_ref().and_then(|kept| kept.account.as_ref());
     let account = account.map(|account| Admin { username: account.username.clone(), password: account.password.clone() });
-    snapshot.settle(&absent, &unmade, account.as_ref(), now())?;
+    let closed = snapshot.settle(&Found { absent: &absent, unmade: &unmade, types: &types }, account.as_ref(), now())?;
     let images = snapshot.images()?;
     snapshot.close()?;
     if let Some(mark) = mark {
@@ -157,7 +165,7 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
         SecretsFile::new(layout.secrets()).write(&kept.secrets)?;
     }
     let aside = staging.put_in_place()?;
-    Ok(Restored { images, blobs: end.blobs, bytes: end.bytes, absent: absent.len() as u64, with_secrets, aside })
+    Ok(Restored { images, blobs: end.blobs, bytes: end.bytes, absent: absent.len() as u64, with_secrets, closed, aside })
 }
 
 fn out_of_order(what: &str) -> ArchiveError {
@@ -211,10 +219,19 @@ fn write(entry: &mut impl Read, path: &Path, len: u64) -> Result<Sha256, Archive
     Ok(Sha256(hasher.finalize().into()))
 }
 
+/// What kind of picture a file is.
+fn sniff(path: &Path) -> io::Result<Option<MediaType>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(MediaType::SNIFF_LEN as u64).read_to_end(&mut head)?;
+    Ok(MediaType::sniff(&head))
+}
+
 struct Intake {
     files: Files,
-    /// Pictures that are still to come, and their lengths.
-    expected: HashMap<Sha256, u64>,
+    /// Pictures that are still to come, their lengths, and their types as noted.
+    expected: HashMap<Sha256, (u64, Option<MediaType>)>,
+    /// Pictures of another type than noted.
+    types: Vec<(Sha256, MediaType)>,
     thumbnails: HashSet<Sha256>,
     /// Pictures whose bytes are not what their name says.
     wrong: HashSet<Sha256>,
@@ -223,13 +240,19 @@ struct Intake {
 
 impl Intake {
     fn blob(&mut self, entry: &mut impl Read, sha256: Sha256, len: u64) -> Result<(), ArchiveError> {
-        match self.expected.remove(&sha256) {
-            Some(expected) if expected == len => {}
+        let noted = match self.expected.remove(&sha256) {
+            Some((expected, noted)) if expected == len => noted,
             Some(_) => return Err(ArchiveError::Damaged(format!("picture {sha256} has another length than the database says"))),
             None => return Err(ArchiveError::Damaged(format!("it holds the picture {sha256} that its database does not name, or twice"))),
-        }
+        };
         let path = self.files.blob_path(sha256);
         if write(entry, &path, len)? == sha256 {
+            // Their type is sent along with them: a page must not pass for a picture.
+            match sniff(&path)? {
+                Some(found) if Some(found) == noted => {}
+                Some(found) => self.types.push((sha256, found)),
+                None => return Err(ArchiveError::Damaged(format!("picture {sha256} is no picture"))),
+            }
             self.end.blobs += 1;
             self.end.bytes += len;
         } else {

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(unix)]
+use super::complain;
 use crate::model::Secret;
 
 /// The variable, also with `_FILE`.
@@ -12,6 +14,10 @@ const VARIABLE: &str = "PICGATE_PASSPHRASE";
 
 /// The first line of a file.
 fn in_file(path: &Path) -> Result<Secret, String> {
+    #[cfg(unix)]
+    if std::fs::metadata(path).is_ok_and(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o044 != 0) {
+        complain(&format!("others on this computer can read {}: chmod 600 keeps the passphrase to you", path.display()));
+    }
     let text = std::fs::read_to_string(path).map_err(|error| format!("the passphrase cannot be read from {}: {error}", path.display()))?;
     Ok(Secret::new(text.lines().next().unwrap_or_default()))
 }

@@ -187,13 +187,16 @@ pub async fn restore(config: Config, flags: RestoreFlags) -> ExitCode {
 }
 
 fn tell_restored(restored: &Restored, folder: &Path, again: &str) {
-    let Restored { images, blobs, bytes, absent, with_secrets, aside } = restored;
+    let Restored { images, blobs, bytes, absent, with_secrets, closed, aside } = restored;
     say(&format!("{}: {images} images, {blobs} pictures with {}. Every digest is right.", folder.display(), size(*bytes)));
     if *absent > 0 {
         complain(&format!("{absent} pictures were missing or damaged when the backup was made; those in the bucket come back from there"));
     }
     for path in aside {
         say(&format!("What was there before is in {}.", path.display()));
+    }
+    if *closed {
+        say("Only this computer reaches it now: open it to others again under /admin, which asks for the password.");
     }
     if *with_secrets {
         say(&format!("Keys and the admin's account are as they were. Start it: {again}"));

@@ -201,8 +201,12 @@ fn head(record: &ImageRecord, download: bool) -> Response {
     response
 }
 
+/// The last second of the year 9999, in milliseconds.
+const HTTP_DATE_MAX: u64 = 253_402_300_799_000;
+
 fn http_date(millis: i64) -> String {
-    let at = std::time::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    // The form has four digits for the year.
+    let at = std::time::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0).min(HTTP_DATE_MAX));
     httpdate::fmt_http_date(at)
 }
 

@@ -67,12 +67,16 @@ impl Import {
             source: Source::Imported,
             created_at: sensible(image.created_at),
             accessed_at: image.accessed_at.map(|at| at.min(now())),
-            // It may stand there for an upload that was never made: then that is its name when it is.
-            key: Some(image.key.clone()).filter(|key| !key.is_empty() && key.len() <= 1024),
+            // It may stand there for an upload that was never made: then that is its name when it is. Any other name may be
+            // that of somebody else's object, which an upload or a deletion would hit.
+            key: Some(python_key(id)).filter(|key| *key == image.key),
             copy: if image.in_bucket { Claim::There } else { Claim::None },
             imported: true,
         };
-        let mut why = ("no_file", "there is no such file, and it is not in R2".to_owned());
+        let mut why = (
+            "no_file",
+            "there is no such file in the folder of images, whose links to elsewhere are not followed, and it is not in R2".to_owned(),
+        );
         if let Some(path) = self.file_of(id, &image.path) {
             match self.receive(&path).await {
                 Ok(received) => return self.keep(&received, past, &image.content_type, report).await,
@@ -126,7 +130,7 @@ impl Import {
             }
             Err(error) => {
                 if error.fault == Fault::NoObject {
-                    report.fail(&id, "not_in_bucket", "there is no such file, and R2 does not have it either");
+                    report.fail(&id, "not_in_bucket", format!("there is no such file, and R2 has no {key} either"));
                 } else {
                     self.library.remote().refused(&error);
                     report.fail(&id, "bucket_away", format!("it is in R2 alone, which cannot be read now ({error}). Import again later"));
@@ -179,7 +183,7 @@ impl Import {
         let plain = !path.is_empty() && inside.components().all(|part| matches!(part, Component::Normal(_)));
         let named = plain.then(|| self.folder.images.join(inside));
         let usual = self.folder.images.join(format!("{id}.png"));
-        named.into_iter().chain([usual]).find(|path| path.is_file())
+        named.into_iter().chain([usual]).find_map(|path| inside_of(&self.folder.images, &path))
     }
 
     async fn receive(&self, path: &Path) -> Result<Received, PartError> {
@@ -210,12 +214,19 @@ fn sensible(at: Option<Millis>) -> Millis {
     at.filter(|at| (0..=now()).contains(at)).unwrap_or_else(now)
 }
 
+/// A file, if it lies in `folder` wherever links on the way to it lead: none of them may make another file a picture.
+fn inside_of(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    (real.starts_with(folder.canonicalize().ok()?) && real.is_file()).then_some(real)
+}
+
 /// Files `{id}.png` of a folder, and when they were changed.
 fn strays(folder: &Path) -> Vec<(ImageId, PathBuf, Option<Millis>)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let one = |entry: std::fs::DirEntry| {
         let path = entry.path();
         let id = path.file_stem()?.to_str()?.parse().ok()?;
+        let path = inside_of(folder, &path)?;
         let meta = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis();
         Some((id, path, Millis::try_from(changed).ok()))

@@ -1,7 +1,7 @@
 //! The database is lost and the bucket is not: its listing, and what each object says of itself, make the rows again. What
 //! is known already is passed over, so that it may be broken off and run again.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +12,7 @@ use super::{
     take::{Claim, Past, Standing},
 };
 use crate::{
-    cloud::{Bucket, BucketError, Listed, Peeked},
+    cloud::{Bucket, BucketError, Fault, Listed, Peeked},
     model::{BlobRecord, ImageId, MediaType, PixelSize, Sha256, Source, Thumbnail, python_key},
 };
 
@@ -28,6 +28,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 
 /// Failures that are told one by one.
 const TOLD: usize = 20;
+
+/// Pages in a row that may hold nothing though there are more.
+const EMPTY_PAGES_MAX: u32 = 16;
 
 /// The folder of the Python program in a bucket.
 const PYTHON_FOLDER: &str = "openwebui/";
@@ -133,15 +136,18 @@ impl Library {
             folders.push(PYTHON_FOLDER.to_owned());
         }
         for folder in folders {
-            let mut next = None;
+            let (mut next, mut seen, mut empty) = (None, HashSet::new(), 0);
             while !stop.is_cancelled() {
                 let (page, further) = patiently(async || bucket.list(&folder, next.clone()).await).await?;
+                let nothing = page.is_empty();
                 found.listed += page.len() as u64;
                 self.rebuild_page(bucket, page, stop, &mut found, progress).await?;
-                next = further;
-                if next.is_none() {
-                    break;
+                let Some(further) = further else { break };
+                empty = if nothing { empty + 1 } else { 0 };
+                if empty > EMPTY_PAGES_MAX || !seen.insert(further.clone()) {
+                    return Err(BucketError::new(Fault::Other, "its listing goes in circles and has no end").into());
                 }
+                next = Some(further);
             }
         }
         Ok(found)

@@ -253,6 +253,11 @@ pub(super) fn to_latest(connection: &mut Connection) -> Result<(), DbError> {
     Ok(Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(connection)?)
 }
 
+/// Brings an empty database to an earlier version, to compare with one that is of it.
+pub(super) fn to_version(connection: &mut Connection, version: usize) -> Result<(), DbError> {
+    Ok(Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_version(connection, version)?)
+}
+
 fn migrate(connection: &mut Connection, path: &Path, backups: &Path) -> Result<(), DbError> {
     let found = check_version(connection, path, backups)?;
     if found > 0 && found < MIGRATIONS.len() {

@@ -22,6 +22,9 @@ pub struct Layout {
 /// What the names of things end in that a restore has not put in place yet.
 const RESTORING: &str = ".restoring";
 
+/// What stands between the name of what a restore has put aside and the time at which it did.
+pub const REPLACED: &str = ".replaced-";
+
 /// A path with something behind its name.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -54,12 +57,14 @@ pub enum FolderError {
     #[error("another PicGate is already running on {}; stop it first, or give this one a folder of its own with --data-dir", .0.display())]
     InUse(PathBuf),
     /// A restore broke off.
-    #[error("a restore into {} was not finished ({} is there)\n  remedy: run it again with the same archive, or remove that folder to do without it", root.display(), unfinished.display())]
+    #[error("a restore into {} was not finished ({} is there)\n  remedy: {remedy}", root.display(), unfinished.display())]
     Unfinished {
         /// Where it was to go.
         root: PathBuf,
         /// What is there of it.
         unfinished: PathBuf,
+        /// How it ends well.
+        remedy: String,
     },
     /// The database knows another folder than this one: a mount is missing, or files were moved.
     #[error("{} does not hold the images that the database belongs to (its mark is missing or another)\n  remedy: mount or move the right folder there; to accept it as it is, put {expected} into {}", files.display(), files.join("install-id").display())]
@@ -139,7 +144,8 @@ impl Folder {
     pub fn open(layout: Layout) -> Result<Self, FolderError> {
         let unfinished = layout.staging().root;
         if unfinished.exists() {
-            return Err(FolderError::Unfinished { root: layout.root, unfinished });
+            let remedy = unfinished_remedy(&layout, &unfinished);
+            return Err(FolderError::Unfinished { root: layout.root, unfinished, remedy });
         }
         create_private(&layout.root)?;
         for folder in ["blobs", "thumbs", "tmp", "quarantine"] {
@@ -205,6 +211,38 @@ impl Folder {
     }
 }
 
+/// What to do about a restore that broke off. It may have moved the old folders aside already, so nothing is to be deleted.
+fn unfinished_remedy(layout: &Layout, unfinished: &Path) -> String {
+    let again = "run the same restore with the same archive again, with --replace if it had that; delete nothing";
+    let moves: Vec<String> = layout
+        .parts(layout)
+        .into_iter()
+        .filter_map(|(place, _)| {
+            let aside = moved_aside(place, unfinished)?;
+            Some(match place.exists() {
+                true => format!("move {} elsewhere, then rename {} to {}", place.display(), aside.display(), place.display()),
+                false => format!("rename {} to {}", aside.display(), place.display()),
+            })
+        })
+        .collect();
+    let elsewhere = format!("move {} elsewhere", unfinished.display());
+    let back = if moves.is_empty() { elsewhere } else { format!("{}; {elsewhere}", moves.join("; ")) };
+    format!("{again}\n  to have instead what was there before: {back}")
+}
+
+/// Where that lies now which an unfinished restore has found in a place.
+fn moved_aside(place: &Path, unfinished: &Path) -> Option<PathBuf> {
+    let begun = fs::metadata(unfinished.join("lock")).and_then(|meta| meta.modified()).ok();
+    let begun = begun.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |since| since.as_millis());
+    let start = format!("{}{REPLACED}", place.file_name()?.to_string_lossy());
+    let names = fs::read_dir(place.parent()?).ok()?.flatten().filter_map(|entry| {
+        let at: u128 = entry.file_name().to_str()?.strip_prefix(&start)?.parse().ok()?;
+        // What an earlier restore has put aside stays there.
+        (at >= begun).then(|| (at, entry.path()))
+    });
+    names.max().map(|(_, path)| path)
+}
+
 fn create_private(path: &Path) -> Result<(), FolderError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -215,7 +253,11 @@ fn create_private(path: &Path) -> Result<(), FolderError> {
 
 fn probe(folder: &Path) -> Result<(), FolderError> {
     let path = folder.join(format!("probe-{}", std::process::id()));
-    fs::write(&path, b"x").and_then(|()| fs::remove_file(&path)).map_err(|e| not_writable(folder, e))
+    fs::write(&path, b"x").and_then(|()| fs::remove_file(&path)).map_err(|e| {
+        // On a full disk it is there, and empty.
+        let _ = fs::remove_file(&path);
+        not_writable(folder, e)
+    })
 }
 
 fn not_writable(path: &Path, source: io::Error) -> FolderError {

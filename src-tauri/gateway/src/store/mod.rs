@@ -38,7 +38,7 @@ pub use blobs::{
 pub use db::{Db, DbError};
 pub use drive::{Drive, drive, space};
 pub use files::{Blob, BlobReader, Files};
-pub use folder::{Folder, FolderError, Layout, beside, sync_folder};
+pub use folder::{Folder, FolderError, Layout, REPLACED, beside, sync_folder};
 pub use gallery::{Cursor, Detailed, GalleryFilter, Listed, Sort};
 pub use glance::{Glance, Holds, glance, known_schema};
 pub use held::HeldFiles;
@@ -48,6 +48,6 @@ pub use part::{IMAGE_MAX, Part, PartError, Received, Seen, Verbatim};
 pub use quirks::{add as add_quirk, list as list_quirks, remove as remove_quirk};
 pub use secrets::{Secrets, SecretsError, SecretsFile};
 pub use settings::{load as load_settings, save as save_settings};
-pub use snapshot::{NamedBlob, Snapshot, count_images};
+pub use snapshot::{Found, NamedBlob, Snapshot, count_images};
 pub use upstreams::UpstreamRow;
 pub use vault::Vault;

@@ -11,7 +11,7 @@ use super::{
     db::{self, DbError},
     meta::meta,
 };
-use crate::model::{Millis, Sha256, Thumbnail};
+use crate::model::{LISTEN, MediaType, Millis, Sha256, Thumbnail};
 
 /// Bytes that the database names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +20,40 @@ pub struct NamedBlob {
     pub sha256: Sha256,
     /// How many.
     pub bytes: u64,
+    /// What kind of picture it says they are.
+    pub media_type: Option<MediaType>,
     /// Whether they should be on disk.
     pub present: bool,
     /// Whether their thumbnail was made.
     pub thumbnail: bool,
 }
+
+/// What came with a database in an archive, where it is not as the database says.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// Bytes that did not come.
+    pub absent: &'a [Sha256],
+    /// Those whose thumbnails did not come.
+    pub unmade: &'a [Sha256],
+    /// Pictures of another type than noted.
+    pub types: &'a [(Sha256, MediaType)],
+}
+
+/// Times, none of which can be later than now.
+const TIMES: [(&str, &str); 12] = [
+    ("settings", "changed_at"),
+    ("upstreams", "created_at"),
+    ("blobs", "created_at"),
+    ("blobs", "evicted_at"),
+    ("images", "created_at"),
+    ("images", "accessed_at"),
+    ("quirks", "learnt_at"),
+    ("activity", "at"),
+    ("log_lines", "at"),
+    ("copies", "due_at"),
+    ("copies", "stored_at"),
+    ("tombstones", "due_at"),
+];
 
 /// A database that nobody else uses.
 pub struct Snapshot {
@@ -55,17 +84,16 @@ impl Snapshot {
         let not_ours = |why: &str| DbError::NotOurs { path: path.to_owned(), why: why.to_owned() };
         let mut connection = db::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "trusted_schema", false)?;
-        if db::check_version(&connection, path, backups)? == 0 {
+        let version = db::check_version(&connection, path, backups)?;
+        if version == 0 {
             return Err(not_ours("it has no tables of ours"));
+        }
+        if let Some(strange) = strange(&connection, version)? {
+            return Err(not_ours(&strange));
         }
         let sound: String = connection.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
         if sound != "ok" {
             return Err(not_ours(&sound));
-        }
-        // Rules that run by themselves: a crafted archive could bring its own.
-        let strange = rules(&connection)?.into_iter().find(|rule| !known_rules().is_ok_and(|known| known.contains(rule)));
-        if let Some(strange) = strange {
-            return Err(not_ours(&format!("it holds a rule called '{strange}'")));
         }
         db::to_latest(&mut connection)?;
         Ok(Self { connection, path: path.to_owned() })
@@ -97,12 +125,13 @@ impl Snapshot {
     /// # Errors
     /// [`DbError`].
     pub fn blobs(&self) -> Result<Vec<NamedBlob>, DbError> {
-        let sql = "select sha256, bytes, state = 'present', thumbnail = 'made' from blobs order by sha256";
+        let sql = "select sha256, bytes, state = 'present', thumbnail = 'made', media_type from blobs order by sha256";
         let mut statement = self.connection.prepare(sql)?;
         let rows = statement.query_map([], |row| {
             Ok(NamedBlob {
                 sha256: Sha256(row.get(0)?),
                 bytes: row.get::<_, i64>(1)?.max(0) as u64,
+                media_type: MediaType::from_mime(&row.get::<_, String>(4)?),
                 present: row.get(2)?,
                 thumbnail: row.get(3)?,
             })
@@ -127,12 +156,14 @@ impl Snapshot {
     }
 
     /// Makes a restored database fit what came with it: bytes that are `absent` are noted as such, thumbnails in `unmade`
-    /// are to be made again, and every copy in the bucket whose bytes are here is to be confirmed again, because much may
-    /// have happened there since.
+    /// are to be made again, pictures are of the type that their bytes tell, no time is later than `now`, and every copy in the bucket whose bytes are here is to be confirmed again, because much may
+    ///     /// happened there since. Only this computer reaches the gateway afterwards, because to open it to others takes the
+    /// password; whether more could before.
     ///
     /// # Errors
     /// [`DbError`].
-    pub fn settle(&mut self, absent: &[Sha256], unmade: &[Sha256], account: Option<&Admin>, now: Millis) -> Result<(), DbError> {
+    pub fn settle(&mut self, found: &Found<'_>, account: Option<&Admin>, now: Millis) -> Result<bool, DbError> {
+        let Found { absent, unmade, types } = *found;
         let transaction = self.connection.transaction()?;
         for sha256 in absent {
             mark_missing(&transaction, *sha256, now)?;
@@ -140,6 +171,16 @@ impl Snapshot {
         for sha256 in unmade {
             set_thumbnail(&transaction, *sha256, Thumbnail::Pending, None)?;
         }
+        for (sha256, media_type) in types {
+            transaction
+                .prepare_cached("update blobs set media_type = ?2 where sha256 = ?1")?
+                .execute((&sha256.0[..], media_type.mime()))?;
+        }
+        for (table, column) in TIMES {
+            let sql = format!("update {table} set {column} = max(0, min({column}, ?1)) where {column} not between 0 and ?1");
+            transaction.execute(&sql, [now])?;
+        }
+        let closed = transaction.execute("delete from settings where key = ?1 and value <> 'this_computer'", [LISTEN])? > 0;
         transaction.execute(
             "update copies set state = 'pending', lease = null, due_at = ?1 where state = 'stored' and seq in
                  (select i.seq from images i join blobs b on b.sha256 = i.sha256 where b.state = 'present')",
@@ -151,7 +192,7 @@ impl Snapshot {
             insert_admin(&transaction, account, now)?;
         }
         transaction.commit()?;
-        Ok(())
+        Ok(closed)
     }
 
     /// Closes it: all of it is in the one file then.
@@ -171,13 +212,46 @@ pub fn count_images(path: &Path) -> Option<i64> {
     connection.query_row("select count(*) from images", [], |row| row.get(0)).optional().ok().flatten()
 }
 
-fn rules(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let sql = "select name || ': ' || sql from sqlite_master where type in ('trigger', 'view')";
-    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+/// A row of SQLite's own table of what a database holds: type, name, table, and the text that made it.
+type Made = (String, String, String, String);
+
+/// What `pragma optimize` adds at the end of a run. It holds figures only.
+const FIGURES: [(&str, &str); 2] = [
+    ("sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"),
+    ("sqlite_stat4", "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"),
+];
+
+/// What this database holds that ours of that version does not, or the other way round. A crafted archive could bring rules
+/// that run by themselves, under whatever type SQLite lets its own table be written with.
+fn strange(connection: &Connection, version: usize) -> Result<Option<String>, DbError> {
+    let mut fresh = Connection::open_in_memory()?;
+    db::to_version(&mut fresh, version)?;
+    let (found, known) = (made(connection)?, made(&fresh)?);
+    let about = |(kind, name, ..): &Made, why: &str| {
+        let shown: String = format!("{kind} {name}").chars().take(100).collect();
+        Some(format!("its {} {why}", shown.escape_debug()))
+    };
+    if let Some(lost) = known.iter().find(|one| !found.iter().any(|other| other.0 == one.0 && other.1 == one.1)) {
+        return Ok(about(lost, "is missing"));
+    }
+    // One by one: a row that is there twice is one too many.
+    let mut left = known;
+    for one in &found {
+        match left.iter().position(|other| other == one) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => return Ok(about(one, "is none of ours")),
+        }
+    }
+    Ok(left.first().and_then(|lost| about(lost, "is missing")))
 }
 
-fn known_rules() -> Result<Vec<String>, DbError> {
-    let mut fresh = Connection::open_in_memory()?;
-    db::to_latest(&mut fresh)?;
-    Ok(rules(&fresh)?)
+fn made(connection: &Connection) -> rusqlite::Result<Vec<Made>> {
+    let sql = "select lower(type), name, tbl_name, coalesce(sql, '') from sqlite_master";
+    let mut statement = connection.prepare(sql)?;
+    // A checkout on Windows may have other line ends; nothing else may differ, least of all what a comment ends with.
+    let rows =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?.replace("\r\n", "\n"))))?;
+    let rows: Vec<Made> = rows.collect::<rusqlite::Result<_>>()?;
+    let is_figures = |(kind, name, table, sql): &Made| kind == "table" && name == table && FIGURES.contains(&(name.as_str(), sql.as_str()));
+    Ok(rows.into_iter().filter(|row| !is_figures(row)).collect())
 }
