@@ -228,6 +228,46 @@ async fn upstreams_are_added_tried_ordered_and_asked() {
 }
 
 #[tokio::test]
+async fn an_upstreams_key_goes_to_its_own_server_alone() {
+    let (first, second) = (FakeUpstream::start().await, FakeUpstream::start().await);
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    let new = |name: &str, url: &str| json!({"name": name, "kind": "openai", "base_url": url, "model": "m"});
+    let mut keyed = new("one", &first.base_url);
+    keyed["api_key"] = json!("sk-of-the-first-0123456789");
+    let made = admin.send(Method::POST, "upstreams", &keyed).await;
+    let path = format!("upstreams/{}", made["items"][0]["id"]);
+    let moved = admin.request(Method::PATCH, &path).json(&json!({"base_url": second.base_url})).send().await.expect("an answer");
+    assert_eq!(moved.status(), 422);
+    let said: Value = moved.json().await.expect("JSON");
+    assert!(said["error"]["fields"]["api_key"].is_string(), "{said}");
+    draw(&app, &first, "a fox", 1, 30).await;
+    // Another path on the same server keeps the key; a key of its own, or none, lets it move.
+    let same = admin.send(Method::PATCH, &path, &json!({"base_url": format!("{}/", first.base_url)})).await;
+    assert_eq!(same["items"][0]["has_key"], true);
+    let bare = admin.send(Method::PATCH, &path, &json!({"base_url": second.base_url, "api_key": ""})).await;
+    assert_eq!(bare["items"][0]["has_key"], false);
+    draw(&app, &second, "a fox", 2, 30).await;
+    assert_eq!(second.last().header("authorization"), "");
+
+    // The number of a removed upstream comes again, its key does not: not even if removing it was cut off in the middle.
+    let key = json!({"base_url": first.base_url, "api_key": "sk-of-the-first-0123456789"});
+    admin.send(Method::PATCH, &path, &key).await;
+    app.gateway.library().db().write(|t| t.execute("delete from upstreams", [])).await.expect("writes");
+    let next = admin.send(Method::POST, "upstreams", &new("two", &second.base_url)).await;
+    assert_eq!(path, format!("upstreams/{}", next["items"][0]["id"]), "the number came again");
+    assert_eq!(next["items"][0]["has_key"], false);
+    draw(&app, &second, "a fox", 3, 30).await;
+    assert!(second.requests().iter().all(|request| request.header("authorization").is_empty()));
+
+    admin.send(Method::PATCH, &path, &json!({"api_key": "sk-of-the-second-0123456789"})).await;
+    app.gateway.library().db().write(|t| t.execute("delete from upstreams", [])).await.expect("writes");
+    let app = TestApp::in_folder(app.stop().await, &[]).await;
+    let kept = std::fs::read_to_string(app.dir.path().join("store/secrets.json")).expect("reads");
+    assert!(!kept.contains("sk-of-the"), "dropped at the start: {kept}");
+}
+
+#[tokio::test]
 async fn the_gallery_pages_searches_and_deletes() {
     let upstream = FakeUpstream::start().await;
     let app = TestApp::over(&upstream).await;

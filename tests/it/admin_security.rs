@@ -255,6 +255,22 @@ async fn a_thousand_guesses_at_once_are_ten_hashes_at_most() {
     assert_eq!(app.send("/v1/images/generations", &json!({"prompt": "a cat"})).await.status(), 200);
 }
 
+#[tokio::test]
+async fn who_guesses_behind_a_proxy_slows_down_nobody_else() {
+    let app = TestApp::with(&[("PICGATE_UPSTREAM", "demo"), ("PICGATE_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    drop(Admin::set_up(&app).await);
+    let log_in = async |hops: &str, password: &str| {
+        let body = json!({"username": "admin", "password": password});
+        let request = app.http.post(format!("{}/admin/api/session/login", app.url)).header("x-picgate", "1");
+        request.header("x-forwarded-for", hops).json(&body).send().await.expect("an answer").status().as_u16()
+    };
+    for n in 0..5 {
+        assert_eq!(log_in(&format!("10.0.0.{n}, 203.0.113.1"), "wrong").await, 401);
+    }
+    assert_eq!(log_in("10.0.0.9, 203.0.113.1", "wrong").await, 429, "what the client made up does not count");
+    assert_eq!(log_in("203.0.113.2", "correct horse").await, 200);
+}
+
 #[test]
 fn no_admin_route_stays_out_of_the_document() {
     let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/admin/mod.rs")).expect("the source");

@@ -163,9 +163,32 @@ async fn tickets_are_for_this_computer_and_lead_nowhere_else() {
     }
     let page = handle.local_page(Page::Dashboard, None).await.expect("an address");
     assert!(visit(&page, &[]).await.headers().contains_key(header::SET_COOKIE));
+    // Nor does a page of another site that sends tickets, wrong or right.
+    for _ in 0..20 {
+        let page = format!("{}/admin/ticket?t=x", app.url);
+        assert_eq!(visit(&page, &[("sec-fetch-site", "cross-site")]).await.status(), 303);
+        assert_eq!(visit(&page, &[]).await.status(), 303);
+    }
+    let page = handle.local_page(Page::Dashboard, None).await.expect("an address");
+    for site in ["cross-site", "same-site"] {
+        assert!(visit(&page, &[("sec-fetch-site", site)]).await.headers().get(header::SET_COOKIE).is_none(), "{site}");
+    }
+    assert!(visit(&page, &[("sec-fetch-site", "none")]).await.headers().contains_key(header::SET_COOKIE));
     let proxied = app.http.post(format!("{}/admin/api/session/ticket", app.url)).header("x-picgate", "1").header("via", "1.1 proxy");
     let ticket = handle.issue_ticket().expect("a ticket");
     assert_eq!(code(proxied.json(&json!({"ticket": ticket})).send().await.expect("an answer"), 403).await, "not_local");
+}
+
+#[tokio::test]
+async fn wrong_tickets_do_not_shut_the_owner_out() {
+    let app = TestApp::demo().await;
+    drop(Admin::set_up(&app).await);
+    for _ in 0..20 {
+        assert_eq!(visit(&format!("{}/admin/ticket?t=x", app.url), &[]).await.status(), 303);
+    }
+    let body = json!({"username": "admin", "password": "correct horse"});
+    let login = app.http.post(format!("{}/admin/api/session/login", app.url)).header("x-picgate", "1").json(&body).send().await;
+    assert_eq!(login.expect("an answer").status(), 200);
 }
 
 fn secrets(dir: &Path) -> String {

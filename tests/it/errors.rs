@@ -236,3 +236,21 @@ async fn the_reason_phrase_says_what_open_webui_shows() {
     stream.read_to_string(&mut answer).await.expect("reads");
     assert!(answer.starts_with("HTTP/1.1 400 'prompt' is missing\r\n"), "{answer}");
 }
+
+#[tokio::test]
+async fn who_is_refused_before_the_body_was_read_is_told_that_the_connection_ends() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let app = TestApp::demo().await;
+    let address = app.url.trim_start_matches("http://");
+    for path in ["/v1/images/generations", "/v1/chat/completions", "/admin/api/upstreams"] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nX-PicGate: 1\r\nContent-Length: 1000000\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).await.expect("writes");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("reads");
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    // Whose body was read may go on.
+    let refused = app.send("/v1/images/generations", &json!({"prompt": ""})).await;
+    assert!(refused.status() == 400 && !refused.headers().contains_key("connection"), "{refused:?}");
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     config::{Config, UpstreamChoice},
     model::{Dialect, Secret},
-    store::{Db, DbError, Secrets, UpstreamRow, upstreams},
+    store::{Db, DbError, Secrets, SecretsError, UpstreamRow, Vault, upstreams},
     upstream::{Demo, OpenAi, OpenAiConfig, Routes, Upstream, UpstreamError},
 };
 
@@ -16,6 +16,9 @@ pub enum ProviderError {
     /// The table cannot be read.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The file of keys cannot be written.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// It cannot be set up.
     #[error("the upstream '{name}' cannot be used: {source}")]
     Upstream {
@@ -62,6 +65,19 @@ pub fn from_row(row: &UpstreamRow, api_key: Secret) -> Result<Arc<dyn Upstream>,
         dialect: row.dialect.as_deref().and_then(Dialect::parse),
     };
     Ok(Arc::new(OpenAi::new(config)?))
+}
+
+/// Drops keys whose upstream is gone, as after the end of the program in the middle of removing one.
+///
+/// # Errors
+/// [`ProviderError`]; the keys are as they were then.
+pub async fn forget_stray_keys(db: &Db, vault: &Vault) -> Result<(), ProviderError> {
+    let rows = db.read(upstreams::list).await?;
+    let is_stray = move |id: &i64| !rows.iter().any(|row| row.id == *id);
+    if vault.secrets().upstream_keys.keys().any(&is_stray) {
+        vault.change(move |secrets| secrets.upstream_keys.retain(|id, _| !is_stray(id))).await?;
+    }
+    Ok(())
 }
 
 /// All of them, the preferred one first. A row that cannot be used is passed over, and the log says why.

@@ -205,11 +205,10 @@ impl Account {
         if self.username().await?.is_none() {
             return Err(AccountError::NotSetUp);
         }
-        // Nobody guesses 256 bits, so a good one passes also while wrong passwords are slowed down: the windows of the desktop
-        // app come from the same address as whoever mistyped.
+        // Nobody guesses 256 bits. So a good one passes also while wrong passwords are slowed down: the windows of the desktop
+        // app come from the same address as whoever mistyped. And a wrong one does not count: any page in the user's browser
+        // can send some, and would shut the user out.
         if !self.tickets.use_up(ticket) {
-            // It stays counted.
-            self.throttle.begin(visitor.address)?;
             return Err(AccountError::WrongTicket);
         }
         self.open_session(visitor).await

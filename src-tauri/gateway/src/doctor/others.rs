@@ -29,7 +29,7 @@ fn providers(scene: &Scene<'_>) -> Vec<Provider> {
     match providers::fixed(scene.config) {
         Ok(fixed) => found.extend(fixed.map(|upstream| (upstream.name().to_owned(), upstream.model().to_owned(), Ok(upstream)))),
         Err(providers::ProviderError::Upstream { name, source }) => found.push((name, String::new(), Err(source))),
-        Err(providers::ProviderError::Db(_)) => {}
+        Err(providers::ProviderError::Db(_) | providers::ProviderError::Secrets(_)) => {}
     }
     let rows = scene.holds.iter().flat_map(|holds| &holds.upstreams).filter(|row| row.enabled);
     for row in rows {

@@ -1,6 +1,6 @@
 //! What the request tells of the client: by which address it called us, and so which links its user can open.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::FromRequestParts,
@@ -59,6 +59,23 @@ impl FromRequestParts<App> for Client {
             request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         })
     }
+}
+
+/// Where the client is: behind trusted proxies the last address of `X-Forwarded-For` that is none of theirs. What stands
+/// before it the client may have made up.
+pub(super) fn address(headers: &HeaderMap, peer: IpAddr, origins: &Origins) -> IpAddr {
+    let lines = headers.get_all("x-forwarded-for").iter().rev().map(|line| line.to_str().unwrap_or_default());
+    let mut hops = lines.flat_map(|line| line.rsplit(',')).map(|hop| {
+        let bare = hop.trim().trim_matches('"');
+        let inner = without_port(bare).trim_start_matches('[').trim_end_matches(']');
+        bare.parse::<IpAddr>().or_else(|_| inner.parse()).ok()
+    });
+    let mut nearest = peer;
+    while origins.trusts(nearest) {
+        let Some(Some(hop)) = hops.next() else { break };
+        nearest = hop;
+    }
+    nearest
 }
 
 /// Whether the client came by https, as a trusted proxy says.
@@ -161,6 +178,25 @@ mod tests {
         for broken in ["::1", "[::1", "127.0.0.1:99999999", "127.0.0.1:", "[zz]:1", "a.b:c"] {
             assert_eq!(base(&[("host", broken)], local, None), "http://localhost:5643", "{broken}");
         }
+    }
+
+    #[test]
+    fn the_client_is_the_last_address_that_is_no_trusted_proxys() {
+        let origins = Origins { port: 5643, trusted_proxies: vec!["10.1.0.0/16".parse().expect("a network")], hostname: None };
+        let found = |peer: &str, lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().expect("a header"));
+            }
+            address(&headers, peer.parse().expect("an address"), &origins).to_string()
+        };
+        assert_eq!(found("10.2.0.1", &["198.51.100.1"]), "10.2.0.1", "nobody we trust");
+        assert_eq!(found("10.1.0.1", &[]), "10.1.0.1");
+        assert_eq!(found("10.1.0.1", &["6.6.6.6, 198.51.100.1"]), "198.51.100.1");
+        assert_eq!(found("::ffff:10.1.0.1", &["6.6.6.6", "198.51.100.1:4711, 10.1.0.2"]), "198.51.100.1");
+        assert_eq!(found("10.1.0.1", &["6.6.6.6, [2001:db8::1]:80"]), "2001:db8::1");
+        assert_eq!(found("10.1.0.1", &["6.6.6.6, 2001:db8::1"]), "2001:db8::1");
+        assert_eq!(found("10.1.0.1", &["6.6.6.6, unknown"]), "10.1.0.1", "nothing behind what cannot be read");
     }
 
     #[test]

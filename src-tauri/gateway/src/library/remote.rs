@@ -30,6 +30,12 @@ const STRANGERS: usize = 4;
 /// come again.
 const STRANGERS_WAITING: usize = 64;
 
+/// Such ids at once that may turn out not to exist: a page of old links. Whoever guesses has no more.
+const GUESSES_BURST: f64 = 200.0;
+
+/// Further ones in a second.
+const GUESSES_RATE: f64 = 2.0;
+
 /// How long they wait.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -85,6 +91,20 @@ struct Condition {
     passes: bool,
 }
 
+/// How many guesses are left, and when they were counted.
+struct Guesses(f64, Instant);
+
+impl Guesses {
+    /// Takes one; `false` if none is left.
+    fn take(&mut self) -> bool {
+        self.0 = (self.0 + self.1.elapsed().as_secs_f64() * GUESSES_RATE).min(GUESSES_BURST);
+        self.1 = Instant::now();
+        let is_left = self.0 >= 1.0;
+        self.0 -= if is_left { 1.0 } else { 0.0 };
+        is_left
+    }
+}
+
 /// A handle; clones share it.
 #[derive(Clone)]
 pub struct Remote(Arc<Inner>);
@@ -101,6 +121,7 @@ struct Inner {
     absent: Cache<ImageId, Instant>,
     strangers: Semaphore,
     strangers_waiting: Semaphore,
+    guesses: Mutex<Guesses>,
     firsts: Semaphore,
 }
 
@@ -119,6 +140,7 @@ impl Remote {
             absent: Cache::new(ABSENT_MAX),
             strangers: Semaphore::new(STRANGERS),
             strangers_waiting: Semaphore::new(STRANGERS_WAITING),
+            guesses: Mutex::new(Guesses(GUESSES_BURST, Instant::now())),
             firsts: Semaphore::new(FIRSTS),
         }))
     }
@@ -316,11 +338,21 @@ impl Remote {
 
     pub(super) fn no_longer_absent(&self, id: ImageId) {
         self.0.absent.remove(&id);
+        // It was no guess.
+        self.guesses().0 += 1.0;
     }
 
-    /// Leave to ask for an id that no row has; nothing if too many wait for it, or for too long.
+    fn guesses(&self) -> MutexGuard<'_, Guesses> {
+        self.0.guesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leave to ask for an id that no row has; nothing if too many wait for it, or for too long, or too many
+    /// turned out not to exist.
     pub(super) async fn stranger(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         let _place = self.0.strangers_waiting.try_acquire().ok()?;
+        if !self.guesses().take() {
+            return None;
+        }
         tokio::time::timeout(STRANGER_PATIENCE, self.0.strangers.acquire()).await.ok()?.ok()
     }
 }
@@ -334,5 +366,26 @@ pub(super) struct Putting {
 impl Drop for Putting {
     fn drop(&mut self) {
         self.remote.0.putting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_guesses_ids_has_a_burst_and_what_was_there_was_no_guess() {
+        let remote = Remote::new(Events::default());
+        for _ in 0..1000 {
+            assert!(remote.stranger().await.is_some());
+            remote.no_longer_absent(ImageId::random());
+        }
+        let mut asked = 0.0;
+        while remote.stranger().await.is_some() {
+            asked += 1.0;
+        }
+        assert!((GUESSES_BURST..GUESSES_BURST + 50.0).contains(&asked), "{asked}");
+        remote.guesses().1 -= Duration::from_secs(1);
+        assert!(remote.stranger().await.is_some(), "some more with time");
     }
 }

@@ -27,6 +27,8 @@ pub enum Shape {
     Aliases,
     /// Host names, separated by commas or lines.
     Hosts,
+    /// What names of objects begin with: at most this many bytes; may be empty.
+    Prefix(usize),
     /// A key that is kept apart from the others and never shown: at most this many bytes.
     Secret(usize),
 }
@@ -96,7 +98,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("s3_endpoint", "", Shape::BaseUrl),
     setting("s3_region", "auto", Shape::Name(64)),
     // What the names of all objects begin with.
-    setting("s3_prefix", "picgate/", Shape::Text(256)),
+    setting("s3_prefix", "picgate/", Shape::Prefix(256)),
     // Whether an image is copied to the bucket before its link is given out: for several gateways on one bucket.
     setting("s3_write", "behind", Shape::Word(&["behind", "through"])),
     // The bucket's own public domain; and whether our links lead there, or new ones name it.
@@ -138,7 +140,7 @@ impl Setting {
     pub fn check(&self, value: &str) -> Result<String, String> {
         let value = value.trim();
         let longest = match self.shape {
-            Shape::Text(most) | Shape::Name(most) | Shape::Secret(most) => most,
+            Shape::Text(most) | Shape::Name(most) | Shape::Prefix(most) | Shape::Secret(most) => most,
             _ => VALUE_MAX,
         };
         if value.len() > longest {
@@ -150,6 +152,7 @@ impl Setting {
                 Err("holds blanks or other characters that no key has".into())
             }
             Shape::Secret(_) => Ok(value.to_owned()),
+            Shape::Prefix(_) => prefix(value),
             Shape::Name(_) if value.is_empty() => Err("is empty".into()),
             Shape::Name(_) if value.chars().any(char::is_control) => Err("holds a line break or another control character".into()),
             Shape::Name(_) => Ok(value.to_owned()),
@@ -177,6 +180,7 @@ impl Setting {
             Shape::Text(most) => format!("write text of at most {most} bytes"),
             Shape::Secret(_) => "write the key alone, on one line".into(),
             Shape::Name(_) => "write a name on one line".into(),
+            Shape::Prefix(_) => "write what names of objects shall begin with, such as picgate/".into(),
             Shape::Switch => "use true or false".into(),
             Shape::Number(least, most) => format!("use a whole number from {least} to {most}"),
             Shape::Word(words) => format!("use one of {}", words.join(", ")),
@@ -203,6 +207,19 @@ pub fn hosts(text: &str) -> Result<Vec<String>, String> {
         .filter(|name| !name.is_empty())
         .map(|name| if fits(&name) { Ok(name) } else { Err(format!("'{name}' is no host name")) })
         .collect()
+}
+
+/// `|` stands between the parts of a bucket's place in the database; the rest would make names that servers and their
+/// tools read differently.
+fn prefix(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("holds a line break or another control character".into());
+    }
+    match ["|", "..", "\\"].iter().find(|part| text.contains(**part)) {
+        Some(part) => Err(format!("holds '{part}', which the names of objects must not")),
+        None if text.starts_with('/') => Err("begins with '/'".into()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn switch(text: &str) -> Result<String, String> {
@@ -243,6 +260,8 @@ mod tests {
         assert_eq!(check("public_base_url", "http://localhost:5643/v1"), Ok("http://localhost:5643".into()));
         assert_eq!(check("history_images", "08"), Ok("8".into()));
         assert_eq!(check("progress_style", "Quiet"), Ok("quiet".into()));
+        assert_eq!(check("s3_prefix", "画图/a b.c/"), Ok("画图/a b.c/".into()));
+        assert_eq!(check("s3_prefix", ""), Ok(String::new()));
         for (key, value) in [
             ("keep_uploads", "maybe"),
             ("public_base_url", "img.example.com"),
@@ -252,6 +271,12 @@ mod tests {
             ("progress_style", "loud"),
             ("gateway_model", " "),
             ("gateway_model", "a\nb"),
+            ("s3_prefix", "a|b/"),
+            ("s3_prefix", "a/../b/"),
+            ("s3_prefix", "/a/"),
+            ("s3_prefix", "a\\b/"),
+            ("s3_prefix", "a\u{1}b/"),
+            ("s3_prefix", "a\nb/"),
             ("model_aliases", "no flags here"),
         ] {
             assert!(check(key, value).is_err(), "{key}={value}");

@@ -20,6 +20,9 @@ use crate::model::{Measured, Sha256};
 /// Damaged pictures that are kept for support.
 const QUARANTINE_MAX: usize = 100;
 
+/// Bytes of all of them.
+const QUARANTINE_BYTES: u64 = 256 * 1024 * 1024;
+
 /// How long they are kept.
 const QUARANTINE_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -294,14 +297,14 @@ impl Files {
         Ok(self.blob(sha256, blob.len))
     }
 
-    /// Puts bytes aside that are damaged, for support; the oldest beyond [`QUARANTINE_MAX`] and those older than
-    /// [`QUARANTINE_TIME`] go. Blocks.
+    /// Puts bytes aside that are damaged, for support; the oldest beyond [`QUARANTINE_MAX`] and
+    /// [`QUARANTINE_BYTES`] and those older than [`QUARANTINE_TIME`] go. Blocks.
     ///
     /// # Errors
     /// What the file system says.
     pub fn quarantine(&self, blob: &Blob) -> io::Result<PathBuf> {
         let folder = self.root.join("quarantine");
-        self.tidy_quarantine()?;
+        self.make_room_in_quarantine(Measured::len(blob))?;
         let target = folder.join(format!("{}-{}", crate::model::now(), uuid::Uuid::new_v4()));
         let mut place = blob.place.lock();
         match &mut *place {
@@ -320,16 +323,24 @@ impl Files {
     /// # Errors
     /// What the file system says.
     pub fn tidy_quarantine(&self) -> io::Result<()> {
+        self.make_room_in_quarantine(0)
+    }
+
+    /// The same, and makes room for one more file of this length.
+    fn make_room_in_quarantine(&self, coming: u64) -> io::Result<()> {
         let mut kept = Vec::new();
         for entry in fs::read_dir(self.root.join("quarantine"))? {
             let entry = entry?;
-            kept.push((entry.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+            let meta = entry.metadata()?;
+            kept.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), entry.path(), meta.len()));
         }
         kept.sort();
         let excess = (kept.len() + 1).saturating_sub(QUARANTINE_MAX);
-        for (at, (changed, path)) in kept.iter().enumerate() {
-            if at < excess || changed.elapsed().is_ok_and(|age| age > QUARANTINE_TIME) {
-                fs::remove_file(path)?;
+        let mut bytes = kept.iter().fold(coming, |sum, (.., len)| sum.saturating_add(*len));
+        for (at, (changed, path, len)) in kept.iter().enumerate() {
+            if at < excess || bytes > QUARANTINE_BYTES || changed.elapsed().is_ok_and(|age| age > QUARANTINE_TIME) {
+                remove(path)?;
+                bytes -= len;
             }
         }
         Ok(())

@@ -119,7 +119,8 @@ export function refusedFields(fields: Record<string, string>): Record<string, st
   const words: Record<string, () => string> = {
     name: m.settings_f_wrong_name_taken,
     base_url: m.settings_f_wrong_url,
-    api_key: m.settings_f_wrong_key,
+    api_key: () =>
+      fields.api_key?.startsWith('the address') ? m.settings_f_key_moved() : m.settings_f_wrong_key(),
     model: m.settings_f_wrong_model,
   };
   return Object.fromEntries(

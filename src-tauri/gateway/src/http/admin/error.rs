@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     account::AccountError,
     library::LibraryError,
+    providers::ProviderError,
     store::{DbError, SecretsError},
 };
 
@@ -131,6 +132,16 @@ pub struct Body<T>(pub T);
 #[derive(axum::extract::FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(AdminError))]
 pub struct Query<T>(pub T);
+
+impl From<ProviderError> for AdminError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Db(error) => error.into(),
+            ProviderError::Secrets(error) => error.into(),
+            ProviderError::Upstream { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "upstream_failed", error.to_string()),
+        }
+    }
+}
 
 impl From<SecretsError> for AdminError {
     fn from(error: SecretsError) -> Self {

@@ -81,11 +81,12 @@ pub struct Sessions {
     items: Vec<SessionItem>,
 }
 
-impl<S: Sync> FromRequestParts<S> for Visitor {
+impl FromRequestParts<App> for Visitor {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let address = parts.extensions.get::<Peer>().map_or_else(|| [0, 0, 0, 0].into(), |peer| peer.0.ip());
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<Peer>().map_or_else(|| [0, 0, 0, 0].into(), |peer| peer.0.ip());
+        let address = crate::http::client::address(&parts.headers, peer, &app.origins);
         let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         Ok(Self { address, agent })
     }

@@ -87,7 +87,7 @@ pub struct NewGatewayKey {
 
 fn shape(setting: &Setting) -> Shape {
     match setting.shape {
-        Takes::Text(max) => Shape::Text { max },
+        Takes::Text(max) | Takes::Prefix(max) => Shape::Text { max },
         Takes::Name(max) => Shape::Name { max },
         Takes::Switch => Shape::Switch,
         Takes::Number(min, max) => Shape::Number { min, max },

@@ -72,6 +72,10 @@ pub async fn enter(
     only_this_computer(&app, peer.map(|Extension(peer)| peer), &headers)?;
     let mut response = Redirect::to(own_page(entry.next.as_deref())).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Our own windows are opened by nobody's page.
+    if headers.get("sec-fetch-site").is_some_and(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site")) {
+        return Ok(response);
+    }
     // A window that was signed in before stays in its session, and the list of sessions short.
     let signed = match guard::token(&headers, app.origins.port) {
         Some(token) => app.account.who(&token).await?,
@@ -86,7 +90,7 @@ pub async fn enter(
             let cookie = session::cookie(app.origins.port, false, token.expose());
             response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
         }
-        Err(AccountError::WrongTicket | AccountError::NotSetUp | AccountError::TooMany(_)) => {}
+        Err(AccountError::WrongTicket | AccountError::NotSetUp) => {}
         Err(error) => return Err(error.into()),
     }
     Ok(response)

@@ -263,6 +263,11 @@ fn check_key(key: &str) -> Result<Secret, AdminError> {
     Ok(Secret::new(key))
 }
 
+/// Whether two addresses have the same scheme, host and port.
+fn is_same_server(one: &str, other: &str) -> bool {
+    matches!((Url::parse(one), Url::parse(other)), (Ok(one), Ok(other)) if one.origin() == other.origin())
+}
+
 async fn set_key(app: &App, id: i64, key: Secret) -> Result<(), AdminError> {
     let change = move |secrets: &mut crate::store::Secrets| {
         if key.expose().is_empty() {
@@ -284,6 +289,8 @@ pub async fn add(State(app): State<App>, Body(body): Body<NewUpstream>) -> Resul
     let key = api_key.as_deref().map(check_key).transpose()?;
     let _changing = app.changing.lock().await;
     check_name(&app, &row).await?;
+    // Numbers come again: the new row must not find the key of one that is gone.
+    providers::forget_stray_keys(app.library.db(), &app.secrets).await?;
     let id = app.library.db().write(move |t| upstreams::insert(t, &row, now())).await?;
     if let Some(key) = key {
         set_key(&app, id, key).await?;
@@ -298,6 +305,7 @@ pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Bod
     let _changing = app.changing.lock().await;
     let found = app.library.db().read(move |c| upstreams::one(c, id)).await?;
     let mut row = found.ok_or_else(|| AdminError::not_found("upstream"))?;
+    let before = row.base_url.clone();
     row.name = body.name.unwrap_or(row.name);
     row.base_url = body.base_url.unwrap_or(row.base_url);
     row.model = body.model.unwrap_or(row.model);
@@ -305,6 +313,14 @@ pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Bod
     row.enabled = body.enabled.unwrap_or(row.enabled);
     check_row(&mut row)?;
     check_name(&app, &row).await?;
+    if !is_same_server(&before, &row.base_url) && app.secrets.secrets().upstream_keys.contains_key(&id) {
+        // A stored key goes to the server that it was stored for and nowhere else.
+        if key.is_none() {
+            return Err(AdminError::field("invalid_upstream", "api_key", "the address is another one: enter the key for it"));
+        }
+        // The old key goes first: whatever fails behind this, the new server does not get it.
+        set_key(&app, id, Secret::new("")).await?;
+    }
     app.library.db().write(move |t| upstreams::update(t, &row)).await?;
     if let Some(key) = key {
         set_key(&app, id, key).await?;
@@ -316,10 +332,12 @@ pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Bod
 #[utoipa::path(delete, path = "/upstreams/{id}", params(("id" = i64, Path)), responses((status = 200, body = Upstreams)))]
 pub async fn remove(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Upstreams>, AdminError> {
     let _changing = app.changing.lock().await;
-    if !app.library.db().write(move |t| upstreams::delete(t, id)).await? {
+    if app.library.db().read(move |c| upstreams::one(c, id)).await?.is_none() {
         return Err(AdminError::not_found("upstream"));
     }
+    // The key goes first: one without a row would be the next upstream's that gets this number.
     set_key(&app, id, Secret::new("")).await?;
+    app.library.db().write(move |t| upstreams::delete(t, id)).await?;
     reload(&app).await
 }
 
