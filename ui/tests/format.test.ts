@@ -29,7 +29,7 @@ describe('times', () => {
   const now = Date.UTC(2026, 10, 24, 12);
   it('are told relative to now', () => {
     expect(formatAgo(now - 20_000, now, 'zh-CN', '刚刚')).toBe('刚刚');
-    expect(formatAgo(now - 3 * 60_000, now, 'zh-CN', '刚刚')).toBe('3分钟前');
+    expect(formatAgo(now - 3 * 60_000, now, 'zh-CN', '刚刚')).toBe('3 分钟前');
     expect(formatAgo(now - 26 * 3_600_000, now, 'zh-CN', '刚刚')).toBe('昨天');
     expect(formatAgo(now - 26 * 3_600_000, now, 'en', 'just now')).toBe('yesterday');
     expect(formatAgo(now - 400 * 86_400_000, now, 'en', 'just now')).toBe('last year');
@@ -44,7 +44,7 @@ describe('times', () => {
     expect(formatDuration(850, 'en')).toBe('850 ms');
     expect(formatDuration(12_400, 'en')).toBe('12.4 sec');
     expect(formatDuration(125_000, 'en')).toBe('2 min 5 sec');
-    expect(formatDuration(12_000_000, 'zh-CN')).toBe('3小时 20分钟');
+    expect(formatDuration(12_000_000, 'zh-CN')).toBe('3 小时 20 分钟');
     expect(formatElapsed(125_900)).toBe('2:05');
   });
 });

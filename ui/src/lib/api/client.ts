@@ -52,6 +52,22 @@ api.use({
   },
 });
 
+/** Why a picture does not open: an `<img>` does not tell. Null: it can be read, so it is the browser that cannot show it. */
+export async function whyNoPicture(id: string, signal: AbortSignal): Promise<ApiError | null> {
+  try {
+    const url = new URL(`/images/${encodeURIComponent(id)}`, location.origin);
+    const response = await withDeadline(new Request(url, { signal, cache: 'no-store' }));
+    if (response.ok) {
+      await response.body?.cancel();
+      return null;
+    }
+    return fromAnswer(response, await response.json().catch(() => undefined));
+  } catch (cause) {
+    if (wasAborted(cause)) throw cause;
+    return asApiError(cause);
+  }
+}
+
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
 /** The body of a success; anything else is thrown as an ApiError. */

@@ -1,5 +1,5 @@
 // What pages use of the API. Only this folder speaks to the server.
-export { api, call, API } from './client';
+export { api, call, whyNoPicture, API } from './client';
 export { ApiError, asApiError, wasAborted } from './error';
 export { live, type Connection } from './live.svelte';
 export { resource, Resource } from './resource.svelte';

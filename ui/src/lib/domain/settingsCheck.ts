@@ -51,12 +51,12 @@ export function problemOf(shape: Shape, raw: string): string | null {
   }
 }
 
-/** Why the server refused a value. Its own words stand there only for what has no words here. */
+/** Why the server refused a value; its own words only where they name the line and the part that is wrong. */
 export function refusalOf(shape: Shape, raw: string, detail: string): string {
   if (shape.kind === 'aliases') return m.settings_wrong_aliases({ detail });
   if (shape.kind === 'base_url') return m.settings_wrong_url();
   if (shape.kind === 'hosts') return m.settings_wrong_hosts();
-  return problemOf(shape, raw) ?? m.settings_wrong_other({ detail });
+  return problemOf(shape, raw) ?? m.settings_wrong_other();
 }
 
 /** Values that say the same: blanks at the ends are not kept. */

@@ -2,6 +2,7 @@
 import { api, call } from '$lib/api';
 import type { NewUpstream, Upstream, UpstreamPatch, UpstreamProbe, UpstreamTest } from '$lib/api';
 import { m } from '$lib/messages';
+import { confirm } from '$lib/ui/confirm.svelte';
 
 async function listOf(answer: Promise<{ items: Upstream[] }>): Promise<Upstream[]> {
   return (await answer).items;
@@ -114,10 +115,14 @@ export function problemsOf(form: UpstreamForm, kind: Upstream['kind']): Record<s
   return wrong;
 }
 
-/** What the server refused, in words: a name that looked good is taken. */
+function nameRefused(detail: string): string {
+  if (detail.startsWith('must have')) return m.settings_f_wrong_name();
+  return detail.startsWith('there are') ? m.settings_f_wrong_many() : m.settings_f_wrong_name_taken();
+}
+
+/** What the server refused, in words of the page's language: a name that looked good is taken, or there are too many. */
 export function refusedFields(fields: Record<string, string>): Record<string, string> {
   const words: Record<string, () => string> = {
-    name: m.settings_f_wrong_name_taken,
     base_url: m.settings_f_wrong_url,
     api_key: () =>
       fields.api_key?.startsWith('the address') ? m.settings_f_key_moved() : m.settings_f_wrong_key(),
@@ -126,7 +131,30 @@ export function refusedFields(fields: Record<string, string>): Record<string, st
   return Object.fromEntries(
     Object.entries(fields).map(([field, detail]) => [
       field,
-      words[field]?.() ?? m.settings_wrong_other({ detail }),
+      field === 'name' ? nameRefused(detail) : (words[field]?.() ?? m.settings_wrong_other()),
     ]),
   );
+}
+
+const NEAR =
+  /^(localhost|.*\.(local|lan|internal|home\.arpa)|[^.:]+|127\..*|10\..*|192\.168\..*|169\.254\..*|172\.(1[6-9]|2\d|3[01])\..*|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\..*|\[(::1|f[cd].*|fe[89ab].*)\])$/i;
+
+/** Whether such an address most likely wants a key: a relay at home may do without, a provider does not. */
+export function wantsKey(base_url: string): boolean {
+  try {
+    return !NEAR.test(new URL(base_url.trim()).hostname);
+  } catch {
+    return false;
+  }
+}
+
+/** Asks before an upstream is saved that would refuse every request for want of a key. */
+export async function mayLackKey(base_url: string): Promise<boolean> {
+  if (!wantsKey(base_url)) return true;
+  return confirm({
+    title: m.settings_f_keyless_title(),
+    body: m.settings_f_keyless_body({ host: new URL(base_url.trim()).hostname }),
+    verb: m.settings_f_keyless_verb(),
+    cancel: m.settings_f_keyless_back(),
+  });
 }

@@ -8,6 +8,9 @@ const STEPS: [limit: number, unit: Intl.RelativeTimeFormatUnit, size: number][] 
   [Infinity, 'year', 365 * 24 * 60],
 ];
 
+/** Chinese writes no blank between a number and its unit, "278毫秒"; everywhere else on our pages there is one. */
+const spaced = (text: string) => text.replace(/(\d)(?=\p{Script=Han})/gu, '$1 ');
+
 /** "刚刚", "3 分钟前", "昨天": `justNow` is the word for less than a minute. */
 export function formatAgo(at: number, now: number, locale: string, justNow: string): string {
   const minutes = (at - now) / 60_000;
@@ -15,7 +18,7 @@ export function formatAgo(at: number, now: number, locale: string, justNow: stri
   if (size < 1) return justNow;
   const format = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
   for (const [limit, unit, length] of STEPS) {
-    if (size < limit) return format.format(Math.trunc(minutes / length), unit);
+    if (size < limit) return spaced(format.format(Math.trunc(minutes / length), unit));
   }
   return formatExact(at, locale);
 }
@@ -51,12 +54,14 @@ export function formatDay(day: string, locale: string): string {
 /** How long something took, short: "850 ms", "12.4 s", "2 min 5 s", "3 h 20 min". */
 export function formatDuration(ms: number, locale: string): string {
   const unit = (value: number, name: string, digits = 0) =>
-    new Intl.NumberFormat(locale, {
-      style: 'unit',
-      unit: name,
-      unitDisplay: 'short',
-      maximumFractionDigits: digits,
-    }).format(value);
+    spaced(
+      new Intl.NumberFormat(locale, {
+        style: 'unit',
+        unit: name,
+        unitDisplay: 'short',
+        maximumFractionDigits: digits,
+      }).format(value),
+    );
   if (ms < 999.5) return unit(Math.max(0, ms), 'millisecond');
   if (ms < 59_950) return unit(ms / 1000, 'second', 1);
   const seconds = Math.round(ms / 1000);

@@ -30,6 +30,11 @@ export function copiesOf(images: Image[], what: DeleteWhat): { there: Image[]; l
   return { there: images, last: images };
 }
 
+function cloudFact(inCloud: number, of: number): string[] {
+  if (inCloud === 0) return [];
+  return [of === 1 ? m.gallery_delete_cloud_one() : m.gallery_delete_cloud_too({ n: inCloud })];
+}
+
 function question(images: Image[], last: Image[], what: DeleteWhat): Question {
   const n = images.length - (what === 'all' ? 0 : last.length);
   const kept = images.filter((image) => !last.includes(image));
@@ -40,11 +45,7 @@ function question(images: Image[], last: Image[], what: DeleteWhat): Question {
     return {
       title: m.gallery_delete_title(words),
       body: m.gallery_delete_body(words),
-      facts: [
-        ...(inCloud > 0 ? [m.gallery_delete_cloud_too({ n: inCloud })] : []),
-        m.gallery_delete_copies(),
-        m.gallery_delete_links(),
-      ],
+      facts: [...cloudFact(inCloud, images.length), m.gallery_delete_copies(), m.gallery_delete_links()],
       verb: m.gallery_delete_verb(words),
       danger: true,
     };
