@@ -79,6 +79,15 @@ pub fn asked(arguments: &[String]) -> Option<AppAsked> {
     line.command.is_none().then_some(AppAsked { hidden: line.app.hidden, open: line.app.open })
 }
 
+/// The same examples for the desktop's binary, where the gateway alone is a command; columns stay where they are.
+fn examples() -> String {
+    super::EXAMPLES
+        .replace("picgate-headless key", "picgate key         ")
+        .replace("picgate-headless backup pictures.tar", "picgate backup pictures.tar         ")
+        .replace("picgate-headless  ", "picgate serve     ")
+        .replace("picgate-headless", "picgate serve")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,13 +108,4 @@ mod tests {
         assert_eq!(ask("picgate --open cellar"), None);
         assert_eq!(ask("picgate serve"), None);
     }
-}
-
-/// The same examples for the desktop's binary, where the gateway alone is a command; columns stay where they are.
-fn examples() -> String {
-    super::EXAMPLES
-        .replace("picgate-headless key", "picgate key         ")
-        .replace("picgate-headless backup pictures.tar", "picgate backup pictures.tar         ")
-        .replace("picgate-headless  ", "picgate serve     ")
-        .replace("picgate-headless", "picgate serve")
 }
