@@ -85,6 +85,17 @@ fn archive(entries: &[Entry]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+/// The archive in `parts` with another database, and a manifest that fits it.
+fn with_database(parts: &[Entry], bytes: Vec<u8>) -> Vec<Entry> {
+    let mut parts = parts.to_vec();
+    let mut manifest: Value = serde_json::from_slice(&parts[0].bytes).unwrap();
+    manifest["database_sha256"] = pictures::sha256(&bytes).into();
+    manifest["database_bytes"] = bytes.len().into();
+    parts[0].bytes = manifest.to_string().into_bytes();
+    parts.iter_mut().find(|entry| entry.name == "store/picgate.sqlite3").unwrap().bytes = bytes;
+    parts
+}
+
 /// A backup of a gateway with three images, and their ids.
 async fn small_backup(folder: &Path, args: &[&str]) -> (PathBuf, Vec<String>) {
     let upstream = FakeUpstream::start().await;
@@ -339,6 +350,7 @@ async fn an_archive_that_is_cut_damaged_or_crafted_restores_nothing() {
             ),
             "is none of ours",
         ),
+        ("a picture of endless length".into(), in_database("update blobs set bytes = 9223372036854775807"), "larger than any image"),
         ("a table less".into(), in_database("drop table doomed"), "is missing"),
         ("no tables of ours".into(), in_database("pragma user_version = 0"), "no tables of ours"),
         ("a link".into(), insert(special(tar::EntryType::Symlink)), "not a backup"),
@@ -534,4 +546,92 @@ async fn copies_in_the_bucket_are_confirmed_again_after_a_restore_and_evicted_im
     // A restored copy that is still there is confirmed without being sent again.
     run_job(&admin, &json!({"kind": "upload_pending"})).await;
     assert_eq!(bucket.seen(&Method::PUT).len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_database_in_an_archive_says_is_not_believed() {
+    let work = tempfile::tempdir().unwrap();
+    let (file, ids) = small_backup(work.path(), &[]).await;
+    let parts = entries(&std::fs::read(&file).unwrap());
+    let copy = work.path().join("copy.sqlite3");
+    let crafted = |sql: &str| {
+        std::fs::write(&copy, &parts.iter().find(|entry| entry.name == "store/picgate.sqlite3").unwrap().bytes).unwrap();
+        rusqlite::Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
+        std::fs::read(&copy).unwrap()
+    };
+    let path = work.path().join("crafted.tar");
+
+    // It may not open the gateway to the network, and neither its times nor its types are taken as they are.
+    let lies = "insert into settings (key, value, changed_at) values ('listen', 'everyone', 9223372036854775807);
+                update images set created_at = 9223372036854775807, accessed_at = -5;
+                update blobs set media_type = 'image/heic', created_at = 9223372036854775807";
+    std::fs::write(&path, archive(&with_database(&parts, crafted(lies)))).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let (said, errors, code) = run(target.path(), &["restore", text(&path)], &[]).await;
+    assert!(code == 0 && said.contains("Only this computer reaches it now"), "{said} {errors}");
+    let restored = TestApp::in_folder(target, &[]).await;
+    let answer = restored.get(&format!("/images/{}", ids[0])).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "image/png");
+    let dir = restored.stop().await;
+    let database = rusqlite::Connection::open(dir.path().join("store/picgate.sqlite3")).unwrap();
+    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("select count(*) from settings where key = 'listen'"), 0);
+    assert_eq!(count("select count(*) from images where created_at > unixepoch() * 1000 + 1000 or accessed_at < 0"), 0);
+
+    // A page that is called a picture.
+    let page = b"<html><script>alert(1)</script></html>";
+    let digest = pictures::sha256(page);
+    let mut lying = with_database(
+        &parts,
+        crafted(&format!(
+            "pragma foreign_keys = off; insert into blobs (sha256, bytes, media_type, complete, created_at) values (x'{digest}', {}, 'image/png', 1, 0)",
+            page.len()
+        )),
+    );
+    let name = format!("store/blobs/{}/{digest}", &digest[..2]);
+    lying.insert(lying.len() - 1, Entry { name, kind: tar::EntryType::Regular, bytes: page.to_vec() });
+    std::fs::write(&path, archive(&lying)).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let (said, errors, code) = run(target.path(), &["restore", text(&path)], &[]).await;
+    assert!(code == 1 && errors.contains("is no picture"), "{said} {errors}");
+    assert_eq!(names(target.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_restore_that_broke_off_says_how_nothing_is_lost() {
+    let (upstream, work) = (FakeUpstream::start().await, tempfile::tempdir().unwrap());
+    let (file, ids) = small_backup(work.path(), &[]).await;
+    let app = TestApp::over(&upstream).await;
+    draw(&app, &upstream, "mine", 77, 48).await;
+    let dir = app.stop().await;
+    // It ended between the two renames: the old folder is aside, the new one has its place not yet.
+    let (store, restoring) = (dir.path().join("store"), dir.path().join("store.restoring"));
+    std::fs::create_dir(&restoring).unwrap();
+    std::fs::write(restoring.join("lock"), "").unwrap();
+    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 10;
+    let aside = dir.path().join(format!("store.replaced-{at}"));
+    std::fs::rename(&store, &aside).unwrap();
+    std::fs::create_dir(dir.path().join("store.replaced-1000")).unwrap();
+    let (_, errors, code) = run(dir.path(), &["serve", "--port", "0"], &[]).await;
+    assert!(code == 1 && errors.contains("was not finished") && errors.contains("delete nothing"), "{errors}");
+    assert!(errors.contains(&format!("rename {} to {}", aside.display(), store.display())), "{errors}");
+    assert!(!errors.contains("remove") && !errors.contains("replaced-1000"), "{errors}");
+    let (_, errors, code) = run(dir.path(), &["restore", text(&file), "--replace"], &[]).await;
+    assert_eq!(code, 0, "{errors}");
+    assert!(aside.exists());
+    let restored = TestApp::in_folder(dir, &[]).await;
+    assert_eq!(restored.get(&format!("/images/{}", ids[0])).await.status(), 200);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_restore_that_cannot_begin_leaves_nothing_that_keeps_a_gateway_from_starting() {
+    let work = tempfile::tempdir().unwrap();
+    let (file, _) = small_backup(work.path(), &[]).await;
+    let target = tempfile::tempdir().unwrap();
+    // Nobody can make a folder there.
+    let (_, errors, code) = run(target.path(), &["restore", text(&file)], &[("IMAGES_DIR", "/proc/picgate")]).await;
+    assert!(code == 1 && errors.contains("cannot be written"), "{errors}");
+    assert_eq!(names(target.path()), Vec::<String>::new());
 }

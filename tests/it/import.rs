@@ -330,3 +330,38 @@ async fn what_a_writer_left_in_its_log_is_read_from_a_copy() {
     let app = TestApp::in_folder(dir, &variables).await;
     assert_eq!(app.gateway.model(), "from-the-log");
 }
+
+#[tokio::test]
+async fn rows_name_neither_objects_of_others_nor_files_outside_the_folder() {
+    let (bucket, variables) = old_bucket().await;
+    let variables = borrowed(&variables);
+    let (old, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(&fixture(), old.path());
+    let [first, second, led] =
+        ["44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555", "66666666-6666-4666-8666-666666666666"];
+    for (seed, id) in [(11, first), (12, second)] {
+        std::fs::write(old.path().join(format!("images/{id}.png")), pictures::png(seed, 32)).unwrap();
+    }
+    std::fs::write(old.path().join("secret.png"), pictures::png(13, 32)).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(old.path().join("secret.png"), old.path().join(format!("images/{led}.png"))).unwrap();
+    let theirs = format!("openwebui/{IN_BUCKET}.png");
+    let connection = rusqlite::Connection::open(old.path().join("db/picgate.db")).unwrap();
+    for id in [first, second, led] {
+        let sql = "insert into images (image_id, local_path, r2_key, content_type, has_local_copy, has_r2_copy, upload_status, created_at)
+                   values (?1, ?1 || '.png', ?2, 'image/png', 1, 1, 'uploaded', '2025-01-01')";
+        connection.execute(sql, [id, theirs.as_str()]).unwrap();
+    }
+    drop(connection);
+    let (said, errors, _) = run(dir.path(), &["import", old.path().to_str().unwrap()], &variables).await;
+    assert!(said.contains("5 images taken over") && errors.contains(led), "{said} {errors}");
+    let database = rusqlite::Connection::open(dir.path().join("store/picgate.sqlite3")).unwrap();
+    let sql = "select count(*) from copies where key = ?1";
+    let named: i64 = database.query_row(sql, [&theirs], |row| row.get(0)).unwrap();
+    assert_eq!(named, 1, "it belongs to the one image whose name it has");
+    drop(database);
+    let app = TestApp::in_folder(dir, &variables).await;
+    assert_eq!(app.image(&format!("/images/{first}")).await, pictures::png(11, 32));
+    assert_ne!(app.get(&format!("/images/{led}")).await.status(), 200);
+    assert_eq!(bucket.object(&theirs).expect("there"), pictures::png(8, 64));
+}

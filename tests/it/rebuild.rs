@@ -151,6 +151,22 @@ async fn a_bucket_that_cannot_be_used_is_told_in_words() {
     assert!(code == 1 && errors.contains("wrong_key") && errors.contains("run it again"), "{errors}");
 }
 
+#[tokio::test]
+async fn a_listing_that_goes_in_circles_is_told_and_ends() {
+    let (bucket, dir) = (FakeBucket::start().await, tempfile::tempdir().unwrap());
+    let page = "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken>\
+                <Contents><Key>picgate/readme</Key><Size>1</Size></Contents></ListBucketResult>";
+    let server = axum::Router::new().fallback(move || async move { ([("content-type", "application/xml")], page) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move { axum::serve(listener, server).await });
+    let mut variables = bucket.variables();
+    variables.iter_mut().filter(|(name, _)| *name == "PICGATE_S3_ENDPOINT").for_each(|(_, value)| value.clone_from(&endpoint));
+    let (said, errors, code) = run(dir.path(), REBUILD, &borrowed(&variables)).await;
+    serving.abort();
+    assert!(code == 1 && errors.contains("has no end") && errors.contains("run it again"), "{said} {errors}");
+}
+
 /// Puts objects as a gateway does, as many as `PICGATE_TEST_OBJECTS` says, and tells how long their rows take.
 #[tokio::test]
 async fn many_objects_are_listed_page_by_page() {

@@ -130,7 +130,7 @@ impl Import {
             }
             Err(error) => {
                 if error.fault == Fault::NoObject {
-                    report.fail(&id, "not_in_bucket", format!("there is no such file, and R2 has no {key} either"));
+                    report.fail(&id, "not_in_bucket", format!("there is no such file, and R2 does not have it either (as {key})"));
                 } else {
                     self.library.remote().refused(&error);
                     report.fail(&id, "bucket_away", format!("it is in R2 alone, which cannot be read now ({error}). Import again later"));
