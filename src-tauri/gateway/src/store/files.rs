@@ -7,24 +7,15 @@ use std::{
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256 as Hasher};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{folder::sync_folder, held::HeldFiles};
+use super::{folder::sync_folder, held::HeldFiles, quarantine};
 use crate::model::{Measured, Sha256};
-
-/// Damaged pictures that are kept for support.
-const QUARANTINE_MAX: usize = 100;
-
-/// Bytes of all of them.
-const QUARANTINE_BYTES: u64 = 256 * 1024 * 1024;
-
-/// How long they are kept.
-const QUARANTINE_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Pictures at once that may be in memory because the disk failed.
 const RESCUES: usize = 2;
@@ -297,14 +288,13 @@ impl Files {
         Ok(self.blob(sha256, blob.len))
     }
 
-    /// Puts bytes aside that are damaged, for support; the oldest beyond [`QUARANTINE_MAX`] and
-    /// [`QUARANTINE_BYTES`] and those older than [`QUARANTINE_TIME`] go. Blocks.
+    /// Puts bytes aside that are damaged, for support; the oldest go. Blocks.
     ///
     /// # Errors
     /// What the file system says.
     pub fn quarantine(&self, blob: &Blob) -> io::Result<PathBuf> {
         let folder = self.root.join("quarantine");
-        self.make_room_in_quarantine(Measured::len(blob))?;
+        quarantine::make_room(&folder, Measured::len(blob))?;
         let target = folder.join(format!("{}-{}", crate::model::now(), uuid::Uuid::new_v4()));
         let mut place = blob.place.lock();
         match &mut *place {
@@ -323,27 +313,7 @@ impl Files {
     /// # Errors
     /// What the file system says.
     pub fn tidy_quarantine(&self) -> io::Result<()> {
-        self.make_room_in_quarantine(0)
-    }
-
-    /// The same, and makes room for one more file of this length.
-    fn make_room_in_quarantine(&self, coming: u64) -> io::Result<()> {
-        let mut kept = Vec::new();
-        for entry in fs::read_dir(self.root.join("quarantine"))? {
-            let entry = entry?;
-            let meta = entry.metadata()?;
-            kept.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), entry.path(), meta.len()));
-        }
-        kept.sort();
-        let excess = (kept.len() + 1).saturating_sub(QUARANTINE_MAX);
-        let mut bytes = kept.iter().fold(coming, |sum, (.., len)| sum.saturating_add(*len));
-        for (at, (changed, path, len)) in kept.iter().enumerate() {
-            if at < excess || bytes > QUARANTINE_BYTES || changed.elapsed().is_ok_and(|age| age > QUARANTINE_TIME) {
-                remove(path)?;
-                bytes -= len;
-            }
-        }
-        Ok(())
+        quarantine::make_room(&self.root.join("quarantine"), 0)
     }
 
     /// Writes a thumbnail under its final name. Blocks.

@@ -17,6 +17,7 @@ pub mod log_lines;
 mod meta;
 mod part;
 pub mod python;
+mod quarantine;
 mod quirks;
 mod search;
 mod secrets;
