@@ -124,9 +124,10 @@ pub fn without_copy(connection: &Connection, sha256: Sha256, unused_since: Optio
     Ok(ids.iter().filter_map(|id| ImageId::from_slice(id)).collect())
 }
 
-/// Images saved before `cutoff` whose copies are confirmed, the oldest first.
+/// Images saved before `cutoff` whose copies are confirmed, the oldest first. What was taken over from elsewhere counts from
+/// when its copy was confirmed here: years of pictures must not be forgotten the minute after they came.
 pub fn forgettable(connection: &Connection, cutoff: Millis, limit: usize) -> rusqlite::Result<Vec<ImageId>> {
-    let sql = "select i.id from images i join copies c on c.seq = i.seq where i.created_at < ?1 and c.state = 'stored'
+    let sql = "select i.id from images i join copies c on c.seq = i.seq where i.created_at < ?1 and c.stored_at < ?1 and c.state = 'stored'
                order by i.created_at, i.seq limit ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let ids: Vec<[u8; 16]> = statement.query_map(params![cutoff, limit as i64], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -136,13 +137,13 @@ pub fn forgettable(connection: &Connection, cutoff: Millis, limit: usize) -> rus
 /// How many there are of them.
 pub fn forgettable_amount(connection: &Connection, cutoff: Millis) -> rusqlite::Result<Amount> {
     let sql = "select count(*), coalesce(sum(b.bytes), 0) from images i join copies c on c.seq = i.seq join blobs b on b.sha256 = i.sha256
-               where i.created_at < ?1 and c.state = 'stored'";
+               where i.created_at < ?1 and c.stored_at < ?1 and c.state = 'stored'";
     connection.prepare_cached(sql)?.query_row([cutoff], |row| Ok(Amount { count: row.get(0)?, bytes: row.get(1)? }))
 }
 
 /// Forgets an image whose copy is still confirmed; see [`gallery::delete`]. `None` if that is not so.
 pub fn forget(transaction: &Transaction<'_>, id: ImageId, cutoff: Millis) -> rusqlite::Result<Option<Option<Sha256>>> {
-    let sql = "select 1 from images i join copies c on c.seq = i.seq where i.id = ?1 and i.created_at < ?2 and c.state = 'stored'";
+    let sql = "select 1 from images i join copies c on c.seq = i.seq where i.id = ?1 and i.created_at < ?2 and c.stored_at < ?2 and c.state = 'stored'";
     let still = transaction.prepare_cached(sql)?.query_row(params![id.as_bytes(), cutoff], |_| Ok(())).optional()?.is_some();
     if still { gallery::delete(transaction, id) } else { Ok(None) }
 }
