@@ -195,12 +195,17 @@ fn in_runtime(task: impl Future<Output = ExitCode>) -> ExitCode {
 }
 
 fn start_log(config: &Config) -> Lines {
-    use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+    use tracing_subscriber::{
+        Layer,
+        filter::{LevelFilter, Targets},
+        layer::SubscriberExt,
+        util::SubscriberInitExt,
+    };
     let (recorder, lines) = logbook::pair();
-    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = config.log.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let shown = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
     // Our own lines alone (the desktop's and the gateway's targets begin with it): what libraries say is for who reads the error output.
-    let own = tracing_subscriber::filter::Targets::new().with_target("picgate", LevelFilter::INFO);
+    let own = Targets::new().with_target("picgate", LevelFilter::INFO);
     // Fails only if somebody logs already, such as a test.
     let _ = tracing_subscriber::registry().with(shown.with_filter(filter)).with(recorder.with_filter(own)).try_init();
     lines
