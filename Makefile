@@ -1,7 +1,7 @@
 # One command for everything. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build desktop test api crash e2e-openwebui container-check deb deb-check screenshots bench bench-cloud lint docs fmt deny icons clean
+.PHONY: help run build desktop test api crash e2e-openwebui container-check deb deb-check screenshots bench bench-cloud bench-desktop lint docs fmt deny icons clean
 
 # rustup puts cargo where a shell that was open before does not look for it.
 CARGO := $(shell command -v cargo 2>/dev/null || echo "$${CARGO_HOME:-$$HOME/.cargo}/bin/cargo")
@@ -53,6 +53,10 @@ bench: ## Measure against the floor and nginx; writes tests/bench/RESULTS.md
 bench-cloud: ## Measure copies in a bucket: a backlog of 10,000 images, and images that come back; writes tests/bench/CLOUD.md
 	@.ci/setup build
 	$(CARGO) bench -p picgate-gateway --bench gateway -- --cloud
+
+bench-desktop: ## Measure the desktop app's memory, start and windows; writes tests/bench/DESKTOP.md
+	@.ci/setup test
+	$(WITHOUT_UI) $(CARGO) test --release -p picgate --test desktop -- --ignored --exact figures::figures --nocapture
 
 crash: ## Kill the gateway at every call of the system and a thousand times at random, and look at what is left (an hour)
 	@.ci/setup build

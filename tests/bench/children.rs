@@ -67,6 +67,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Until it ends by itself: whether it was content.
+    pub fn finished(&mut self) -> bool {
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+
     fn stdout(&mut self) -> BufReader<ChildStdout> {
         BufReader::new(self.child.stdout.take().expect("piped"))
     }
@@ -212,6 +217,14 @@ impl Gateway {
     pub fn sweep(&self) {
         sweep(&self.folder.join("store/blobs"));
     }
+}
+
+/// One command of the program over an own folder: the process, which ends by itself.
+pub fn command(bench: &Bench, name: &str, words: &[&str], variables: &[(&'static str, String)]) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_picgate-headless"));
+    command.args(words).arg("--data-dir").arg(bench.folder(name)).env_clear().env("NO_PROXY", "*");
+    command.envs(variables.iter().map(|(name, value)| (*name, value.as_str()))).stdout(Stdio::null()).stderr(Stdio::null());
+    Running::start(&mut command)
 }
 
 /// nginx over one folder. `None` if it is not installed.

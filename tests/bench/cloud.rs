@@ -20,7 +20,7 @@ use sha2::Digest;
 
 use crate::{
     bucket,
-    children::{Bench, Gateway, Running, part},
+    children::{Bench, Gateway, Running, command, part},
     http::{Conn, get, post},
     pictures::template,
     procfs::{Sampler, anonymous_kb},
@@ -195,6 +195,25 @@ pub fn measure(bench: &Bench, report: &mut Report) {
     report.row(Row::at_most("admin API p95 while it drains", format!("{most:.1} ms"), &against, most, 50.0, "ms"));
     say("[restore]");
     restores(&gateway, &mut admin, config, report);
+    drop(gateway);
+    say("[restore --from-bucket]");
+    rebuilt(bench, &variables, report);
+}
+
+/// An index made again from what the bucket tells, over an empty folder; its images are counted by a gateway afterwards.
+fn rebuilt(bench: &Bench, variables: &[(&'static str, String)], report: &mut Report) {
+    let began = Instant::now();
+    let mut rebuilding = command(bench, "rebuilt", &["restore", "--from-bucket"], variables);
+    let sampler = Sampler::start(rebuilding.pid());
+    report.check(rebuilding.finished());
+    let took = began.elapsed().as_secs_f64();
+    let peak = sampler.peak_kb() as f64 / 1024.0;
+    let gateway = Gateway::start_with(bench, "rebuilt", &with_admin(variables));
+    let found = Admin::sign_in(gateway.address).get("stats")["images"]["total"].as_i64().expect("a number");
+    // The one of 24 MB as well.
+    report.check(found == BACKLOG as i64 + 1);
+    let beside = format!("{:.0} objects/s, {peak:.1} MB of anonymous memory at most", found as f64 / took);
+    report.row(Row::note(&format!("restore --from-bucket, {found} objects"), format!("{took:.1} s"), &beside));
 }
 
 /// The first byte of an image of 24 MB that is in the bucket alone, against the same of the object itself.

@@ -1,6 +1,7 @@
 //! A desktop of the test's own: Xvfb, a session bus, an empty home, and the app on it. All of it ends with the test.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
@@ -10,7 +11,8 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask};
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat};
 
 use crate::{
     bus::{Bus, Line},
@@ -42,6 +44,7 @@ pub struct Desk {
     program: PathBuf,
     language: &'static str,
     variables: Vec<(String, String)>,
+    is_disk_full: bool,
     _xvfb: Ending,
     _bus: Ending,
 }
@@ -93,6 +96,7 @@ impl Desk {
                 ("PICGATE_ADMIN_USERNAME".into(), "admin".into()),
                 ("PICGATE_ADMIN_PASSWORD".into(), PASSWORD.into()),
             ],
+            is_disk_full: false,
             dir,
             _xvfb: xvfb,
             _bus: bus,
@@ -127,6 +131,24 @@ impl Desk {
         self.variables.push(("PICGATE_UPSTREAM_BASE_URL".into(), format!("http://{address}/v1")));
         self.variables.push(("PICGATE_UPSTREAM_API_KEY".into(), "sk-nobody".into()));
         self
+    }
+
+    /// With one more variable.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// With its data on a disk of its own that is nearly full; `None` where no file system can be mounted.
+    pub fn on_a_full_disk(mut self) -> Option<Self> {
+        let may = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]).stderr(Stdio::null()).status();
+        if !may.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no file system can be mounted here");
+            return None;
+        }
+        fs::create_dir(self.dir.path().join("data")).expect("makes a folder");
+        self.is_disk_full = true;
+        Some(self)
     }
 
     /// Without an account: the app has never been used.
@@ -167,7 +189,15 @@ impl Desk {
     /// Starts the app.
     pub fn start(&self, arguments: &[&str]) -> App<'_> {
         let log = fs::File::create(self.dir.path().join("log")).expect("makes a file");
-        let mut command = self.command(&self.program);
+        let mut command = if self.is_disk_full {
+            // A mount of this process alone, which ends with it.
+            let script = "mount -t tmpfs -o size=200m tmpfs \"$1\" && head -c 192M /dev/zero > \"$1/other\" && shift && exec \"$@\"";
+            let mut command = self.command("unshare");
+            command.args(["--mount", "sh", "-c", script, "sh"]).arg(self.dir.path().join("data")).arg(&self.program);
+            command
+        } else {
+            self.command(&self.program)
+        };
         command.args(self.arguments(arguments)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         App { desk: self, process: Ending(command.spawn().expect("starts")) }
     }
@@ -223,6 +253,17 @@ impl Desk {
         let window = window.parse().expect("a window's number");
         let event = ClientMessageEvent::new(32, window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);
         connection.send_event(false, window, EventMask::NO_EVENT, event).expect("sends").check().expect("is taken");
+    }
+
+    /// Whether the screen shows more than empty frames: pages have many shades of colour.
+    pub fn is_painted(&self) -> bool {
+        const SHADES: usize = 60;
+        let (connection, screen) = x11rb::connect(Some(&self.display)).expect("the display");
+        let root = &connection.setup().roots[screen];
+        let (width, height) = (root.width_in_pixels, root.height_in_pixels);
+        let image =
+            connection.get_image(ImageFormat::Z_PIXMAP, root.root, 0, 0, width, height, !0).expect("asks").reply().expect("an image");
+        image.data.chunks_exact(4).collect::<HashSet<_>>().len() > SHADES
     }
 
     /// What the clipboard holds.

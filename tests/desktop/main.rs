@@ -7,6 +7,7 @@ mod alone;
 mod bus;
 mod desk;
 mod driver;
+mod figures;
 mod notices;
 mod pages;
 mod tray;

@@ -31,3 +31,49 @@ async fn a_notification_can_be_switched_off() {
     let shown = eventually("a notification", async || desk.bus.notifications().first().cloned()).await;
     assert_eq!(shown.body, "a dog", "the first one was not told");
 }
+
+/// An address where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:9";
+
+#[tokio::test]
+async fn a_failed_drawing_is_told_and_a_click_opens_the_logs() {
+    let Some(desk) = Desk::new() else { return };
+    let desk =
+        desk.with_variable("PICGATE_UPSTREAM_BASE_URL", &format!("{NOBODY}/v1")).with_variable("PICGATE_UPSTREAM_API_KEY", "sk-nobody");
+    let app = desk.start(&["--hidden"]);
+    let gateway = app.gateway().await;
+    assert_eq!(gateway.draw("a cat in vain").await.0, 502);
+    let shown = eventually("a notification", async || desk.bus.notifications().first().cloned()).await;
+    assert_eq!(shown.title, "A drawing failed");
+    assert!(shown.body.contains("a cat in vain"), "{}", shown.body);
+    desk.bus.click(shown.id);
+    desk.window("Logs – PicGate").await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_reached_is_told() {
+    let Some(desk) = Desk::new() else { return };
+    let mut desk = desk.with_variable("PICGATE_S3_ENDPOINT", NOBODY).with_variable("PICGATE_R2_BUCKET", "pictures");
+    for name in ["PICGATE_R2_ACCESS_KEY_ID", "PICGATE_R2_SECRET_ACCESS_KEY"] {
+        desk = desk.with_variable(name, "nobody");
+    }
+    let app = desk.start(&["--hidden"]);
+    let gateway = app.gateway().await;
+    gateway.set(json!({ "notify_finished": "false" })).await;
+    assert_eq!(gateway.draw("a cat").await.0, 200);
+    let shown = eventually("a notification", async || desk.bus.notifications().first().cloned()).await;
+    assert_eq!(shown.title, "The bucket cannot be reached");
+    desk.bus.click(shown.id);
+    desk.window("Cache – PicGate").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_is_told() {
+    let Some(desk) = Desk::new().and_then(Desk::on_a_full_disk) else { return };
+    let app = desk.start(&["--hidden"]);
+    app.menu().await;
+    let shown = eventually("a notification", async || desk.bus.notifications().first().cloned()).await;
+    assert_eq!(shown.title, "The disk is nearly full");
+    desk.bus.click(shown.id);
+    desk.window("Cache – PicGate").await;
+}
