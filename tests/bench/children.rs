@@ -235,7 +235,7 @@ pub fn nginx(bench: &Bench, files: &Path) -> Option<(Running, SocketAddr, String
     // A port that was free just now.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
     // The folder is ours alone, and workers of a master that is root give that up unless told otherwise.
-    let root = if std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) { "user root;" } else { "" };
+    let root = if Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0") { "user root;" } else { "" };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|n| format!("{n}_temp_path t_{n};")).concat();
     let configuration = format!(
         "{root} daemon off; worker_processes 2; pid nginx.pid; error_log error.log;

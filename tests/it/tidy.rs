@@ -112,8 +112,10 @@ const DESKTOP_ONLY_IN: [(&str, &[&str]); 7] = [
 ];
 
 /// Packages that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 16] = [
+const ONLY_IN: [(&str, &[&str]); 18] = [
+    ("fs4", &["store"]),
     ("if_addrs", &["listen"]),
+    ("listeners", &["listen"]),
     ("socket2", &["listen"]),
     ("argon2", &["account", "archive"]),
     ("aws_sdk_s3", &["cloud"]),

@@ -373,9 +373,20 @@ async fn told_to_stop() {
     }
 }
 
-#[cfg(not(unix))]
+/// Windows tells a program of the console that it is to end, and ends it some seconds later in any case. Of a user who signs out
+/// it tells services alone, and those outlive that.
+#[cfg(windows)]
 async fn told_to_stop() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+    match (ctrl_c(), ctrl_break(), ctrl_close(), ctrl_shutdown()) {
+        (Ok(mut interrupt), Ok(mut stop), Ok(mut close), Ok(mut shutdown)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = stop.recv() => {}
+                _ = close.recv() => {}
+                _ = shutdown.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
     }
 }

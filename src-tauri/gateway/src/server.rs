@@ -42,7 +42,8 @@ use crate::{
     },
 };
 
-/// Open files that we ask the system for: connections and the files that they read.
+/// Open files that we ask the system for: connections and the files that they read. Windows has no such limit.
+#[cfg(unix)]
 const FILES_WANTED: u64 = 16 * 1024;
 
 /// How long drawings may go on after the order to stop.
@@ -446,9 +447,9 @@ fn keys_of(secrets: &store::Secrets) -> Keys {
 
 /// This computer's name, in small letters.
 fn hostname() -> Option<String> {
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     let name = Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
-    #[cfg(not(target_os = "linux"))]
-    let name = std::env::var("COMPUTERNAME").or_else(|_| std::env::var("HOSTNAME")).ok();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").ok();
     name.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty())
 }

@@ -214,11 +214,11 @@ fn build(start: AppStart) -> tauri::Result<tauri::App> {
     };
     builder
         .manage(desktop)
-        .setup(move |app| {
-            platform::settle(app);
-            let app = app.handle().clone();
+        .setup(move |toolkit| {
+            let app = toolkit.handle().clone();
             let desktop = app.state::<Desktop>();
             desktop.tongue.get_or_init(|| Tongue::remembered(app.path().app_config_dir().ok()));
+            platform::settle(toolkit, desktop.language().words().quit, Command::Quit.word());
             let view = View { language: desktop.language(), ..View::default() };
             let tray = Tray::put_up(&app, &view, chosen);
             let has_icon = tray.is_ok();
@@ -346,8 +346,7 @@ fn on_event(app: &AppHandle, event: RunEvent) {
                 let _ = tokio::time::timeout(ENDING, desktop.tasks.wait()).await;
             });
         }
-        #[cfg(target_os = "macos")]
-        RunEvent::Reopen { .. } => windows::open(app, Page::Dashboard, None),
+        event if platform::is_reopening(&event) => windows::open(app, Page::Dashboard, None),
         _ => {}
     }
 }

@@ -85,7 +85,7 @@ impl Notices {
         let _turn = self.0.try_acquire().map_err(|_| "too many are open".to_owned())?;
         let mut notification = Notification::new();
         let body: String = notice.body.chars().take(TEXT_MAX).collect();
-        notification.appname("PicGate").summary(&notice.title).body(&plain(&body));
+        notification.appname("PicGate").summary(&notice.title).body(&platform::plain(&body));
         platform::dress(&mut notification);
         let open = app.state::<Desktop>().language().words().page(notice.page);
         if platform::show(notification, open).await? {
@@ -93,9 +93,4 @@ impl Notices {
         }
         Ok(())
     }
-}
-
-/// Notification servers on Linux read markup in the body; a prompt is no markup.
-fn plain(text: &str) -> String {
-    if cfg!(target_os = "linux") { text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;") } else { text.to_owned() }
 }

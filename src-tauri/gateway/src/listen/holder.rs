@@ -1,4 +1,4 @@
-//! Which process listens on a port. Linux tells in /proc; elsewhere that takes rights or tools that we do not have.
+//! Which process listens on a port, if the system tells us. Linux does in /proc; elsewhere a library knows the calls.
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +32,13 @@ pub fn of(port: u16) -> Option<Holder> {
     Some(Holder { pid, name })
 }
 
-/// Who listens on `port`: not told here.
+/// Who listens on `port`; `None` if the system does not tell us.
 #[cfg(not(target_os = "linux"))]
-pub fn of(_port: u16) -> Option<Holder> {
-    None
+pub fn of(port: u16) -> Option<Holder> {
+    use listeners::{Protocol, SocketState};
+    let all = listeners::get_all().ok()?.into_iter();
+    let mut here = all.filter(|it| it.socket.port() == port && it.protocol == Protocol::TCP && it.state == SocketState::Listen);
+    here.next().map(|it| Holder { pid: it.process.pid, name: it.process.name })
 }
 
 /// The inodes of sockets that listen on `port`, from the text of `/proc/net/tcp`.

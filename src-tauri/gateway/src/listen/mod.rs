@@ -156,10 +156,8 @@ mod tests {
         let address = taken.local_addr().expect("an address");
         let found = PortInUse::at(address, false);
         assert!(found.next_free.is_none_or(|free| free > address.port()));
-        if cfg!(target_os = "linux") {
-            assert_eq!(found.holder.as_ref().map(|holder| holder.pid), Some(std::process::id()));
-            assert!(found.to_string().contains(&format!("(process {})", std::process::id())), "{found}");
-        }
+        assert_eq!(found.holder.as_ref().map(|holder| holder.pid), Some(std::process::id()));
+        assert!(found.to_string().contains(&format!("(process {})", std::process::id())), "{found}");
         assert_eq!(holder::of(1), None, "nobody listens there");
     }
 

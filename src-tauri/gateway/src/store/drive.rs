@@ -39,16 +39,8 @@ const SYNCED: [(&str, &str); 10] = [
 
 /// Bytes that are free where `path` lies, and bytes in all; `None` where the system does not say.
 pub fn space(path: &Path) -> Option<(u64, u64)> {
-    #[cfg(target_os = "linux")]
-    {
-        let found = rustix::fs::statvfs(path).ok()?;
-        Some((found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = path;
-        None
-    }
+    let found = fs4::statvfs(path).ok()?;
+    Some((found.available_space(), found.total_space()))
 }
 
 /// Whether `path`, or what of it exists, lies in a place that harms databases.
@@ -78,6 +70,14 @@ pub fn drive(path: &Path) -> Option<Drive> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_room_of_a_disk_is_told_on_every_system() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (free, total) = space(dir.path()).expect("the system says");
+        assert!(0 < total && free <= total, "{free} of {total}");
+        assert_eq!(space(&dir.path().join("absent")), None);
+    }
 
     #[test]
     fn folders_of_known_programs_are_told_from_others() {

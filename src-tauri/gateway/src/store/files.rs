@@ -268,7 +268,8 @@ impl Files {
         match &mut *place {
             Where::File { path: now, temporary } => {
                 if *now != path && !holds(&path, blob.len, sha256) {
-                    File::open(&*now)?.sync_data()?;
+                    // Open for writing: Windows flushes no file that is open for reading alone.
+                    File::options().write(true).open(&*now)?.sync_data()?;
                     fs::rename(&*now, &path)?;
                     (*now, *temporary) = (path.clone(), false);
                 }

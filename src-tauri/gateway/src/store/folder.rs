@@ -244,11 +244,20 @@ fn moved_aside(place: &Path, unfinished: &Path) -> Option<PathBuf> {
 }
 
 fn create_private(path: &Path) -> Result<(), FolderError> {
+    private_folder().recursive(true).create(path).map_err(|e| not_writable(path, e))
+}
+
+/// Makes folders that only their owner may enter. On Windows a folder has the rights of the one it is in: the user's own.
+#[cfg(unix)]
+pub(super) fn private_folder() -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| not_writable(path, e))
+    builder
+}
+
+#[cfg(not(unix))]
+pub(super) fn private_folder() -> fs::DirBuilder {
+    fs::DirBuilder::new()
 }
 
 fn probe(folder: &Path) -> Result<(), FolderError> {

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use super::folder::private_folder;
+
 /// What the names of such folders begin with.
 const PREFIX: &str = "held-";
 
@@ -18,7 +20,8 @@ const BEGINNING: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct HeldFiles {
     folder: PathBuf,
-    _lock: File,
+    /// There until the folder goes.
+    lock: Option<File>,
 }
 
 impl HeldFiles {
@@ -29,13 +32,10 @@ impl HeldFiles {
     pub fn new(tmp: &Path) -> io::Result<Self> {
         Self::remove_abandoned(tmp);
         let folder = tmp.join(format!("{PREFIX}{}", uuid::Uuid::new_v4()));
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder)?;
+        private_folder().create(&folder)?;
         let lock = File::create_new(folder.join("lock"))?;
         lock.try_lock().map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { folder, lock: Some(lock) })
     }
 
     /// A place in it.
@@ -76,6 +76,8 @@ impl HeldFiles {
 
 impl Drop for HeldFiles {
     fn drop(&mut self) {
+        // On some file systems of Windows no folder goes that holds an open file.
+        self.lock = None;
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -38,7 +38,12 @@ pub fn check_display() -> Result<(), String> {
 pub const NO_TRAY_REMEDY: &str = "the tray needs libayatana-appindicator3 (Debian and Ubuntu: apt install libayatana-appindicator3-1; Fedora: libayatana-appindicator-gtk3)";
 
 /// Nothing needs to be told to the system.
-pub fn settle(_app: &mut tauri::App) {}
+pub fn settle(_app: &mut tauri::App, _quit_text: &str, _quit_id: &str) {}
+
+/// Nothing but the tray asks for a window here.
+pub fn is_reopening(_event: &tauri::RunEvent) -> bool {
+    false
+}
 
 /// Says whether something shows tray icons now, and again whenever that changes. Without a session bus it is told once that
 /// nothing does.
@@ -140,6 +145,11 @@ fn quoted(path: &Path) -> String {
     }
     out.push('"');
     out
+}
+
+/// Text as the body of a notification has it: servers read markup there, and a prompt is no markup.
+pub fn plain(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// What a notification needs here to look like one of ours.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use notify_rust::Notification;
-use windows_registry::CURRENT_USER;
+use notify_rust::{Notification, NotificationResponse};
+use windows_registry::{CURRENT_USER, LOCAL_MACHINE};
 
 use super::{HIDDEN, Panel};
 
@@ -25,7 +25,12 @@ pub fn check_display() -> Result<(), String> {
 pub const NO_TRAY_REMEDY: &str = "the taskbar took no icon";
 
 /// Nothing needs to be told to the system.
-pub fn settle(_app: &mut tauri::App) {}
+pub fn settle(_app: &mut tauri::App, _quit_text: &str, _quit_id: &str) {}
+
+/// A second start is told by the single instance.
+pub fn is_reopening(_event: &tauri::RunEvent) -> bool {
+    false
+}
 
 /// There is always a taskbar.
 pub async fn follow_tray_host(tell: impl Fn(bool)) {
@@ -42,14 +47,22 @@ pub async fn follow_panel(tell: impl Fn(Panel)) {
 }
 
 /// Quotes the path in the entry that makes the app start at login: the library that wrote it does not, and a path with a space
-/// would be taken apart.
+/// would be taken apart. For an administrator it writes the entry for everybody, which goes: the start is the user's own.
 ///
 /// # Errors
 /// Why the entry is not mended.
 pub fn mend_autostart(name: &str) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let line = format!("\"{}\" {HIDDEN}", program.display());
-    CURRENT_USER.create(RUN).and_then(|key| key.set_string(name, line)).map_err(|error| error.to_string())
+    CURRENT_USER.create(RUN).and_then(|key| key.set_string(name, line)).map_err(|error| error.to_string())?;
+    // Who may not do that has no such entry either.
+    let _ = LOCAL_MACHINE.options().write().open(RUN).and_then(|key| key.remove_value(name));
+    Ok(())
+}
+
+/// Text as the body of a notification has it.
+pub fn plain(text: &str) -> String {
+    text.to_owned()
 }
 
 /// A notification belongs to the app only where the installer has registered it; without one it would not be shown at all.
@@ -60,10 +73,19 @@ pub fn dress(notification: &mut Notification) {
     }
 }
 
-/// Shows it. Clicks are not reported here.
+/// Shows it and waits until it is clicked or gone; whether it was clicked.
+///
+/// # Errors
+/// Why it is not shown.
 pub async fn show(notification: Notification, _open: &str) -> Result<bool, String> {
-    let shown = tokio::task::spawn_blocking(move || notification.show().map(|_| ()).map_err(|error| error.to_string()));
-    shown.await.map_err(|error| error.to_string())?.map(|()| false)
+    let shown = tokio::task::spawn_blocking(move || {
+        let shown = notification.show().map_err(|error| error.to_string())?;
+        let mut clicked = false;
+        // Fails only if Windows drops it without a word: nobody has clicked it then.
+        let _ = shown.wait_for_response(|response: &NotificationResponse| clicked = matches!(response, NotificationResponse::Default));
+        Ok(clicked)
+    });
+    shown.await.map_err(|error| error.to_string())?
 }
 
 /// Puts a key on the clipboard, and asks Windows to keep it out of its history and of the cloud.
@@ -72,9 +94,15 @@ pub fn copy_secret(clipboard: &mut arboard::Clipboard, text: &str) -> Result<(),
     clipboard.set().exclude_from_history().exclude_from_cloud().text(text)
 }
 
-/// Comes back when the console tells the program to end.
+/// Comes back when the console tells the program to end; it has one while it is developed. Who signs out is noticed by the toolkit.
 pub async fn told_to_end() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+    let (Ok(mut interrupt), Ok(mut stop), Ok(mut close)) = (ctrl_c(), ctrl_break(), ctrl_close()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = stop.recv() => {}
+        _ = close.recv() => {}
     }
 }
