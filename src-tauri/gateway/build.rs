@@ -11,8 +11,17 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 
 /// What the UI is made of, below `ui/`.
-const SOURCES: [&str; 8] =
-    ["src", "messages", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "project.inlang/settings.json"];
+const SOURCES: [&str; 9] = [
+    "src",
+    "build",
+    "messages",
+    "public",
+    "index.html",
+    "package.json",
+    "package-lock.json",
+    "vite.config.ts",
+    "project.inlang/settings.json",
+];
 
 fn main() {
     // Asked now and not when this was compiled: a copied target folder must not bring the pages of where it came from.

@@ -1,4 +1,5 @@
-//! The admin UI in a real browser: from the first visit to signing out, and as pages in the windows of the desktop app.
+//! The admin UI in a real browser: from the first visit to signing out, as pages in the windows of the desktop app, and how
+//! much of it is loaded.
 
 use std::{
     process::Command,
@@ -14,8 +15,8 @@ use crate::{
 };
 
 /// What the script says of each step of the walk once it is done.
-const STEPS: [&str; 9] =
-    ["set up", "drawn", "connected", "looked through", "settings kept", "cache kept", "log read", "switched", "signed out"];
+const STEPS: [&str; 10] =
+    ["set up", "drawn", "connected", "looked through", "settings kept", "cache kept", "log read", "bucket away", "switched", "signed out"];
 
 /// Runs a script with these variables and sees that it has done all `steps`; nothing where there is no browser.
 async fn run(script: &str, variables: &[(&'static str, String)], steps: &[&str]) -> bool {
@@ -72,6 +73,14 @@ async fn pages_in_native_windows_leave_to_the_desktop_what_is_its_own() {
     assert!(shell.autostart.load(Ordering::Relaxed));
     assert!(!handle.settings().notify.finished && handle.settings().notify.failed);
     assert!(keychain.values().contains_key("gateway_key"));
+}
+
+#[tokio::test]
+async fn no_page_weighs_more_than_150_kilobytes_at_the_first_visit() {
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    assert_eq!(app.send("/v1/images/generations", &json!({"prompt": "一只橘猫"})).await.status(), 200);
+    run("weight.mjs", &[("PICGATE_URL", app.url.clone()), ("PICGATE_COOKIE", admin.cookie.clone())], &["weighed"]).await;
 }
 
 fn which_node() -> std::path::PathBuf {

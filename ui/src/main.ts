@@ -5,6 +5,9 @@ import App from './App.svelte';
 import { i18n } from '$lib/i18n.svelte';
 import { theme } from '$lib/theme.svelte';
 
-i18n.begin();
 theme.begin();
-mount(App, { target: document.getElementById('app')! });
+// Without its texts the app still begins: it asks for them again.
+void i18n
+  .begin()
+  .catch(() => {})
+  .then(() => mount(App, { target: document.getElementById('app')! }));

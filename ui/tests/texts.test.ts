@@ -1,6 +1,8 @@
 // Both languages say everything, with the same placeholders, in files that the build reads.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { packed } from '../build/texts';
+import { filled, type Text } from '../src/lib/texts.svelte';
 
 const project = JSON.parse(readFileSync('project.inlang/settings.json', 'utf8'));
 const patterns: string[] = project['plugin.inlang.messageFormat'].pathPattern;
@@ -37,5 +39,38 @@ describe('texts', () => {
   it('have keys that occur once, in the area that begins them', () => {
     const keys = areas.flatMap((area) => Object.keys(read('zh-CN', area)));
     expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+describe('packs', () => {
+  it.each(areas)('%s has only forms that the build understands', (area) => {
+    for (const locale of ['zh-CN', 'en']) {
+      for (const [key, message] of Object.entries(read(locale, area))) {
+        expect(() => packed(key, message as never), key).not.toThrow();
+      }
+    }
+  });
+
+  it('fill in what is named, and choose the form that a number takes', () => {
+    expect(filled('{n} of {all}', { n: 1, all: '1,200' }, 'en')).toBe('1 of 1,200');
+    const files: Text = packed('files', [
+      {
+        declarations: ['input n', 'input count', 'local nCount = n: plural'],
+        selectors: ['nCount'],
+        match: { 'nCount=one': '{count} file', 'nCount=other': '{count} files' },
+      },
+    ]) as Text;
+    expect(filled(files, { n: 1, count: '1' }, 'en')).toBe('1 file');
+    expect(filled(files, { n: 1200, count: '1,200' }, 'en')).toBe('1,200 files');
+  });
+
+  it('of a kind that is not known stop the build', () => {
+    expect(() => packed('odd', undefined)).toThrow(/odd/);
+    const gendered = {
+      declarations: ['input who'],
+      selectors: ['who'],
+      match: { 'who=her': 'hers', 'who=*': 'theirs' },
+    };
+    expect(() => packed('odd', [gendered])).toThrow(/odd/);
   });
 });

@@ -2,6 +2,7 @@
 // tests/it/browser.rs with PICGATE_URL, PICGATE_TICKET and PICGATE_CHROMIUM; SHOTS names a folder for screenshots.
 import { open } from './browser.mjs';
 import { appearance } from './steps/appearance.mjs';
+import { bucket } from './steps/bucket.mjs';
 import { cache } from './steps/cache.mjs';
 import { connect } from './steps/connect.mjs';
 import { drawing } from './steps/drawing.mjs';
@@ -28,6 +29,7 @@ const steps = {
     'settings kept': settings,
     'cache kept': cache,
     'log read': logs,
+    'bucket away': bucket,
     switched: appearance,
     'signed out': signOut,
 };

@@ -70,6 +70,11 @@ class Live {
     return () => listeners.delete(listener as Listener<never>);
   }
 
+  /** Figures as the server just answered them: newer than what the stream told last. */
+  noteStats(figures: Figures): void {
+    this.stats = figures;
+  }
+
   /** A job as the server just answered it, before its first event. */
   noteJob(job: Job): void {
     const before = this.jobs.find((other) => other.id === job.id);

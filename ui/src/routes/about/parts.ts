@@ -39,7 +39,6 @@ export const parts: Part[] = [
   { name: 'Bits UI', purpose: m.about_for_ui, licence: 'MIT', href: github('huntabyte/bits-ui') },
   { name: 'Tailwind CSS', purpose: m.about_for_ui, licence: 'MIT', href: github('tailwindlabs/tailwindcss') },
   { name: 'Lucide', purpose: m.about_for_icons, licence: 'ISC', href: github('lucide-icons/lucide') },
-  { name: 'uPlot', purpose: m.about_for_plot, licence: 'MIT', href: github('leeoniya/uPlot') },
   {
     name: 'Paraglide JS',
     purpose: m.about_for_texts,

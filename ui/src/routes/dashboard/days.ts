@@ -32,3 +32,15 @@ export function sumOf(days: DayOf[]): { ok: number; failed: number } {
     failed: 0,
   });
 }
+
+/** At most so many lines stand across the plot. */
+const LINES = 5;
+
+/** A round scale that holds `most`: where it ends, and its lines. */
+export function scaleOf(most: number): { top: number; ticks: number[] } {
+  const wanted = Math.max(4, most);
+  let step = 1;
+  for (let at = 0; wanted / step > LINES; at += 1) step = [1, 2, 5][at % 3]! * 10 ** Math.floor(at / 3);
+  const lines = Math.ceil(wanted / step);
+  return { top: lines * step, ticks: Array.from({ length: lines + 1 }, (_, line) => line * step) };
+}

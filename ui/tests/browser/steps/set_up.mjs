@@ -12,9 +12,17 @@ export async function setUp({ page, url, ticket, say, look, button, text, check 
     await page.locator('button[type="submit"]').click();
     await button('setup_next').waitFor();
     await look('setup-upstream');
+    // Whoever closes the page in the middle goes on where they stopped, whichever way they come back.
+    await page.reload();
+    await button('setup_next').waitFor();
+    await page.goto(`${url}/admin`);
     await button('setup_next').click();
     await button('test_draw').waitFor();
     await look('setup-connect');
     await page.goto(`${url}/admin/dashboard`);
+    await button('setup_finish').click();
     await text(say('dash_images')).waitFor();
+    await page.goto(`${url}/admin`);
+    await text(say('dash_images')).waitFor();
+    check('the first run is over', page.url().endsWith('/admin/dashboard'));
 }

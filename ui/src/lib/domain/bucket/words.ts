@@ -32,11 +32,12 @@ const REASONS: Record<string, () => string> = {
 export const bucketReason = (code: string | null) =>
   REASONS[code ?? '']?.() ?? m.bucket_e_other({ code: code ?? '?' });
 
-const STEPS: Record<Step['step'], () => string> = {
-  settings: () => m.bucket_step_settings(),
-  reach: () => m.bucket_step_reach(),
-  write: () => m.bucket_step_write(),
-  read: () => m.bucket_step_read(),
-  delete: () => m.bucket_step_delete(),
+/** Each step when it went well, and when it did not. */
+const STEPS: Record<Step['step'], [() => string, () => string]> = {
+  settings: [m.bucket_step_settings, m.bucket_step_settings_failed],
+  reach: [m.bucket_step_reach, m.bucket_step_reach_failed],
+  write: [m.bucket_step_write, m.bucket_step_write_failed],
+  read: [m.bucket_step_read, m.bucket_step_read_failed],
+  delete: [m.bucket_step_delete, m.bucket_step_delete_failed],
 };
-export const bucketStep = (step: Step['step']) => STEPS[step]();
+export const bucketStep = ({ step, ok }: Pick<Step, 'step' | 'ok'>) => STEPS[step][ok ? 0 : 1]();
