@@ -38,6 +38,7 @@ mod open_webui;
 mod reach;
 mod rebuild;
 mod replicas;
+mod restored;
 mod sdk;
 mod shapes;
 mod ssrf;

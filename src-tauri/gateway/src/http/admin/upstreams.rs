@@ -23,9 +23,6 @@ use crate::{
     upstream::{Quirk, Upstream as Provider},
 };
 
-/// Longest name, in characters; the table has the same limit.
-const NAME_MAX: usize = 64;
-
 /// Most upstreams.
 const UPSTREAMS_MAX: usize = 50;
 
@@ -212,36 +209,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<Upstreams>, AdminError>
 }
 
 fn check_row(row: &mut UpstreamRow) -> Result<(), AdminError> {
-    let mut problems = std::collections::BTreeMap::new();
-    let mut problem = |field: &str, text: &str| problems.insert(field.to_owned(), text.to_owned());
-    row.name = row.name.trim().to_owned();
-    if row.name.is_empty() || row.name.chars().count() > NAME_MAX {
-        problem("name", "must have 1 to 64 characters");
-    }
-    if !matches!(row.kind.as_str(), "openai" | "demo") {
-        problem("kind", "is neither openai nor demo");
-    }
-    if row.dialect.as_deref() == Some("auto") {
-        row.dialect = None;
-    }
-    if row.dialect.as_deref().is_some_and(|word| Dialect::parse(word).is_none()) {
-        problem("dialect", "is none of auto, chat, images");
-    }
-    if row.kind == "openai" {
-        row.base_url = row.base_url.trim().trim_end_matches('/').to_owned();
-        row.model = row.model.trim().to_owned();
-        let url = Url::parse(&row.base_url).ok();
-        let fits = url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none());
-        if !fits {
-            problem("base_url", "must begin with http:// or https:// and hold no user name");
-        }
-        if row.model.is_empty() || row.model.len() > 256 {
-            problem("model", "must have 1 to 256 characters");
-        }
-    } else {
-        (row.base_url, row.model) = (String::new(), "demo".into());
-    }
-    if problems.is_empty() { Ok(()) } else { Err(AdminError::invalid("invalid_upstream", problems)) }
+    row.check().map_err(|problems| AdminError::invalid("invalid_upstream", problems))
 }
 
 async fn check_name(app: &App, row: &UpstreamRow) -> Result<(), AdminError> {
