@@ -44,5 +44,6 @@ mod shapes;
 mod ssrf;
 mod tasks;
 mod tidy;
+mod upstream_keys;
 mod waiting;
 mod wishes;

@@ -177,9 +177,7 @@ impl Gateway {
         let settings = LiveSettings::new(Settings::resolve(config, &table, keys_of(&secrets)));
         let routes = providers::routes(config, &db, &secrets).await?;
         let vault = Vault::new(secrets_file, secrets);
-        if let Err(error) = providers::forget_stray_keys(&db, &vault).await {
-            tracing::warn!(%error, "keys of removed upstreams stay for now");
-        }
+        providers::tidy_keys(&db, &vault).await;
         db.write(|t| store::copies::clear_leases(t, crate::model::now())).await?;
         let present = settings.snapshot();
         library.use_bucket(present.bucket.clone(), present.copies_first).await?;

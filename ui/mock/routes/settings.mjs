@@ -119,6 +119,7 @@ export const closed = {
             learnt: [],
             health: { ...fresh },
         };
+            key_for: null,
         state.upstreams.push(made);
         return told();
     },

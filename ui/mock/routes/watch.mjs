@@ -83,6 +83,7 @@ const DEMO = {
     model: 'demo',
     dialect: 'auto',
     has_key: false,
+    key_for: null,
     enabled: true,
     locked: false,
     preferred: true,

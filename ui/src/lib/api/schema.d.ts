@@ -3559,6 +3559,11 @@ export interface components {
        */
       median_ms: number | null;
     };
+      /**
+       * @description The server that its stored key was entered for, where that is another one than this: the key is not sent and has to be
+       *     entered again.
+       */
+      key_for: string | null;
     /** @enum {string} */
     UpstreamKind: 'openai' | 'demo';
     /** @description In order of preference. */
