@@ -13,6 +13,7 @@ mod archive;
 mod backup;
 mod bridging;
 mod browser;
+mod bucket_change;
 mod bucket_faults;
 mod chat;
 mod classes;

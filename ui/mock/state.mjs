@@ -70,6 +70,7 @@ export function reset({
         wrong: 0,
         sessions: new Map(),
         settings: settings(bucket),
+        leftBehind: null,
         gatewayKey: 'pg-2f6d0c9b8a7e4d15b3c2a1908f7e6d5c',
         upstreams: amount === 0 ? [] : upstreams(),
         library,

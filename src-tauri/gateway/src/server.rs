@@ -181,6 +181,7 @@ impl Gateway {
         db.write(|t| store::copies::clear_leases(t, crate::model::now())).await?;
         let present = settings.snapshot();
         library.use_bucket(present.bucket.clone(), present.copies_first).await?;
+        library.tell_left_behind().await;
         let (account, ticket) = open_account(config, &db, &vault).await?;
         // A rebuilt or imported folder has keys already, and nobody has seen its ticket yet.
         let first_start = first_start || (ticket.is_some() && !had_ticket);

@@ -100,6 +100,7 @@ const DEMO = {
 export const closed = {
     'GET /stats': () => ({
         ...figures(),
+        left_behind: state.leftBehind,
         disk: { free: 182 * 1024 ** 3, total: 494 * 1024 ** 3 },
         days: state.days,
         running: state.running,

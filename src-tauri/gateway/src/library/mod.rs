@@ -5,6 +5,7 @@ mod access;
 mod coming;
 mod delete;
 mod intake;
+mod left_behind;
 mod outgoing;
 mod rebuild;
 mod reconcile;
