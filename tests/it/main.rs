@@ -45,6 +45,7 @@ mod shapes;
 mod ssrf;
 mod tasks;
 mod tidy;
+mod twins;
 mod upstream_keys;
 mod waiting;
 mod wishes;

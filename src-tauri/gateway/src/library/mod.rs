@@ -16,6 +16,7 @@ mod sweep;
 mod take;
 pub mod thumbnail;
 mod thumbnails;
+mod twins;
 mod upload;
 
 use std::{

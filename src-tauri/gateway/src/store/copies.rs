@@ -284,6 +284,12 @@ pub fn confirmed_one(connection: &Connection, id: ImageId) -> rusqlite::Result<O
     connection.prepare_cached(&sql)?.query_row([id.as_bytes()], confirmed).optional()
 }
 
+/// Up to `limit` confirmed copies of other images than `id` with the same bytes.
+pub fn twins_of(connection: &Connection, id: ImageId, sha256: Sha256, limit: usize) -> rusqlite::Result<Vec<Confirmed>> {
+    let sql = format!("{CONFIRMED} and i.sha256 = ?1 and i.id <> ?2 order by i.seq limit ?3");
+    connection.prepare_cached(&sql)?.query_map(params![sha256.0, id.as_bytes(), limit as i64], confirmed)?.collect()
+}
+
 fn confirmed(row: &Row<'_>) -> rusqlite::Result<Confirmed> {
     let id: [u8; 16] = row.get(0)?;
     let bytes: i64 = row.get(2)?;
