@@ -28,6 +28,7 @@ mod documents;
 mod errors;
 mod images_api;
 mod import;
+mod inventory;
 mod keeping;
 mod logs;
 mod media;

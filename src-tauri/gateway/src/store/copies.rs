@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    blobs, left_behind,
+    blobs, inventory, left_behind,
     meta::{meta, set_meta},
 };
 use crate::model::{BlobRecord, ImageId, Millis, Sha256, Source, python_key};
@@ -186,7 +186,11 @@ pub fn stored(transaction: &Transaction<'_>, seq: i64, id: ImageId, run: &str, p
     }
     let sql = "update copies set state = 'stored', lease = null, code = null, error = null, attempts = 0, stored_at = ?4, left_in = null
                where seq = ?1 and lease = ?3 and state = 'pending' and exists (select 1 from images where seq = ?1 and id = ?2)";
-    transaction.prepare_cached(sql)?.execute(params![seq, id.as_bytes(), run, now]).map(|n| n > 0)
+    let noted = transaction.prepare_cached(sql)?.execute(params![seq, id.as_bytes(), run, now])? > 0;
+    if noted {
+        inventory::note_found(transaction, seq, now)?;
+    }
+    Ok(noted)
 }
 
 /// It did not work; tried again at `due_at`. `counts` is `false` if the object is not to blame.

@@ -13,6 +13,7 @@ mod glance;
 mod held;
 mod images;
 pub mod imported;
+pub mod inventory;
 pub mod left_behind;
 pub mod log_lines;
 mod meta;
