@@ -34,7 +34,7 @@ pub async fn run(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> (Stri
     tokio::task::spawn_blocking(run).await.expect("runs")
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("plain characters")
 }
 
@@ -48,13 +48,13 @@ pub fn names(folder: &Path) -> Vec<String> {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    name: String,
+pub struct Entry {
+    pub name: String,
     kind: tar::EntryType,
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
-fn entries(archive: &[u8]) -> Vec<Entry> {
+pub fn entries(archive: &[u8]) -> Vec<Entry> {
     let mut archive = tar::Archive::new(archive);
     let read = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
@@ -67,7 +67,7 @@ fn entries(archive: &[u8]) -> Vec<Entry> {
 }
 
 /// An archive with names that a careful writer would refuse.
-fn archive(entries: &[Entry]) -> Vec<u8> {
+pub fn archive(entries: &[Entry]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for Entry { name, kind, bytes } in entries {
         let mut header = tar::Header::new_ustar();
@@ -86,7 +86,7 @@ fn archive(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// The archive in `parts` with another database, and a manifest that fits it.
-fn with_database(parts: &[Entry], bytes: Vec<u8>) -> Vec<Entry> {
+pub fn with_database(parts: &[Entry], bytes: Vec<u8>) -> Vec<Entry> {
     let mut parts = parts.to_vec();
     let mut manifest: Value = serde_json::from_slice(&parts[0].bytes).unwrap();
     manifest["database_sha256"] = pictures::sha256(&bytes).into();
@@ -97,7 +97,7 @@ fn with_database(parts: &[Entry], bytes: Vec<u8>) -> Vec<Entry> {
 }
 
 /// A backup of a gateway with three images, and their ids.
-async fn small_backup(folder: &Path, args: &[&str]) -> (PathBuf, Vec<String>) {
+pub async fn small_backup(folder: &Path, args: &[&str]) -> (PathBuf, Vec<String>) {
     let upstream = FakeUpstream::start().await;
     let app = TestApp::over(&upstream).await;
     let mut ids = Vec::new();

@@ -365,3 +365,47 @@ async fn rows_name_neither_objects_of_others_nor_files_outside_the_folder() {
     assert_ne!(app.get(&format!("/images/{led}")).await.status(), 200);
     assert_eq!(bucket.object(&theirs).expect("there"), pictures::png(8, 64));
 }
+
+/// What the whole program may take while it reads such a folder; the rows below are twice that.
+#[cfg(target_os = "linux")]
+const IMPORT_MAX_KB: u64 = 100 * 1024;
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn rows_of_megabytes_are_no_reason_to_hold_them_in_memory() {
+    let (old, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(&fixture(), old.path());
+    let database = rusqlite::Connection::open(old.path().join("db/picgate.db")).unwrap();
+    // 100 rows with 2 MB each, in every place that is read as text.
+    for (column, base) in [("local_path", 1000), ("r2_key", 2000), ("image_id", 3000), ("created_at", 4000)] {
+        let columns = ["image_id", "local_path", "r2_key", "content_type", "created_at"];
+        let values = columns.map(|name| {
+            let short = if name == "image_id" { format!("printf('11111111-2222-4333-8444-%012d', {base} + n)") } else { "'x'".to_owned() };
+            if name == column { "replace(hex(zeroblob(1000000)), '00', 'ab') || n".to_owned() } else { short }
+        });
+        let sql = format!(
+            "with recursive rows (n) as (select 1 union all select n + 1 from rows where n < 25)
+             insert into images (id, {}) select {base} + n, {} from rows",
+            columns.join(", "),
+            values.join(", ")
+        );
+        database.execute_batch(&sql).unwrap();
+    }
+    drop(database);
+    let mut command = process::command(dir.path(), &["import", old.path().to_str().unwrap()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let now = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak = peak.max(now.unwrap_or(0));
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let output = child.wait_with_output().unwrap();
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("2 images taken over"), "{said} {errors}");
+    assert!(errors.contains("row 3001: its name is no image id"), "{errors}");
+    assert!(errors.len() < 100_000, "{} bytes are told", errors.len());
+    assert!(peak > 0 && peak < IMPORT_MAX_KB, "peak memory was {peak} kB");
+}

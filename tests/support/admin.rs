@@ -29,6 +29,12 @@ impl<'a> Admin<'a> {
         Self { app, cookie: cookie(response) }
     }
 
+    /// The same session after a restart on another port; cookies are named by ports.
+    pub fn again(app: &'a TestApp, cookie: &str) -> Self {
+        let (_, token) = cookie.split_once('=').expect("a cookie");
+        Self { app, cookie: format!("picgate-{}={token}", app.gateway.address().port()) }
+    }
+
     /// Sessions end when the clock goes on; this one begins anew.
     pub async fn stays_signed_in(&self) {
         let now = picgate_gateway::model::now();

@@ -95,6 +95,7 @@ export function cache() {
         cloud_only: amountOf(library.filter((one) => !one.local && one.cloud === 'stored')),
         missing: amountOf(library.filter((one) => !one.local && one.cloud !== 'stored')),
         bucket: bucket(),
+        left_behind: state.leftBehind,
         uploads: uploads && {
             ...uploads,
             last_error: uploads.failed ? 'SlowDown: please reduce your request rate' : null,

@@ -1,9 +1,9 @@
 // The little that the mock needs of HTTP: bodies, answers, errors, cookies, and a table of routes.
 
 export class Failure extends Error {
-    constructor(status, code, message, { fields, retryAfter } = {}) {
+    constructor(status, code, message, { fields, retryAfter, count } = {}) {
         super(message);
-        Object.assign(this, { status, code, fields, retryAfter });
+        Object.assign(this, { status, code, fields, retryAfter, count });
     }
 }
 
@@ -20,11 +20,18 @@ export function send(response, status, body, headers = {}) {
 
 export function sendFailure(response, failure) {
     const headers = failure.retryAfter ? { 'Retry-After': String(failure.retryAfter) } : {};
-    const { code, message, fields } = failure;
+    const { code, message, fields, count } = failure;
     send(
         response,
         failure.status ?? 500,
-        { error: { code: code ?? 'internal', message, ...(fields ? { fields } : {}) } },
+        {
+            error: {
+                code: code ?? 'internal',
+                message,
+                ...(fields ? { fields } : {}),
+                ...(count ? { count } : {}),
+            },
+        },
         headers,
     );
 }

@@ -75,9 +75,44 @@ pub async fn forget_stray_keys(db: &Db, vault: &Vault) -> Result<(), ProviderErr
     let rows = db.read(upstreams::list).await?;
     let is_stray = move |id: &i64| !rows.iter().any(|row| row.id == *id);
     if vault.secrets().upstream_keys.keys().any(&is_stray) {
-        vault.change(move |secrets| secrets.upstream_keys.retain(|id, _| !is_stray(id))).await?;
+        let stray = move |secrets: &mut Secrets| {
+            let gone: Vec<i64> = secrets.upstream_keys.keys().copied().filter(|id| is_stray(id)).collect();
+            gone.into_iter().for_each(|id| secrets.forget_upstream(id));
+        };
+        vault.change(stray).await?;
     }
     Ok(())
+}
+
+/// Both at a start; what does not work stays as it is, and the log says so.
+pub async fn tidy_keys(db: &Db, vault: &Vault) {
+    if let Err(error) = forget_stray_keys(db, vault).await {
+        tracing::warn!(%error, "keys of removed upstreams stay for now");
+    }
+    if let Err(error) = note_origins(db, vault).await {
+        tracing::warn!(%error, "it cannot be noted which servers the keys of upstreams are for");
+    }
+}
+
+/// Notes for keys of before servers were noted which one they are for: the one that is asked with them now.
+///
+/// # Errors
+/// [`ProviderError`]; the keys are as they were then.
+async fn note_origins(db: &Db, vault: &Vault) -> Result<(), ProviderError> {
+    let secrets = vault.secrets();
+    let mut rows = db.read(upstreams::list).await?;
+    rows.retain(|row| secrets.upstream_keys.contains_key(&row.id) && !secrets.upstream_origins.contains_key(&row.id));
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let note = move |secrets: &mut Secrets| {
+        for row in rows {
+            if let Some(key) = secrets.upstream_keys.get(&row.id).cloned() {
+                secrets.set_upstream_key(row.id, &row.base_url, key);
+            }
+        }
+    };
+    Ok(vault.change(note).await?)
 }
 
 /// All of them, the preferred one first. A row that cannot be used is passed over, and the log says why.
@@ -87,7 +122,15 @@ pub async fn forget_stray_keys(db: &Db, vault: &Vault) -> Result<(), ProviderErr
 pub async fn routes(config: &Config, db: &Db, secrets: &Secrets) -> Result<Routes, ProviderError> {
     let mut found: Vec<Arc<dyn Upstream>> = fixed(config)?.into_iter().collect();
     for row in db.read(upstreams::list).await?.into_iter().filter(|row| row.enabled) {
-        let api_key = secrets.upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""));
+        if let Some(server) = secrets.held_back(row.id, &row.base_url) {
+            tracing::error!(
+                event = "key_held_back",
+                upstream = row.name,
+                server,
+                "the key of this upstream was entered for another server and is not sent; enter the key again"
+            );
+        }
+        let api_key = secrets.upstream_key(row.id, &row.base_url).cloned().unwrap_or_else(|| Secret::new(""));
         match from_row(&row, api_key) {
             Ok(upstream) => found.push(upstream),
             Err(error) => tracing::warn!(upstream = row.name, %error, "this upstream is passed over"),

@@ -178,12 +178,11 @@ impl Gateway {
         let settings = LiveSettings::new(Settings::resolve(config, &table, keys_of(&secrets)));
         let routes = providers::routes(config, &db, &secrets).await?;
         let vault = Vault::new(secrets_file, secrets);
-        if let Err(error) = providers::forget_stray_keys(&db, &vault).await {
-            tracing::warn!(%error, "keys of removed upstreams stay for now");
-        }
+        providers::tidy_keys(&db, &vault).await;
         db.write(|t| store::copies::clear_leases(t, crate::model::now())).await?;
         let present = settings.snapshot();
         library.use_bucket(present.bucket.clone(), present.copies_first).await?;
+        library.tell_left_behind().await;
         let (account, ticket) = open_account(config, &db, &vault).await?;
         // A rebuilt or imported folder has keys already, and nobody has seen its ticket yet.
         let first_start = first_start || (ticket.is_some() && !had_ticket);

@@ -328,7 +328,8 @@ impl World {
         if self.settings.get(key) == Some(&value) {
             return;
         }
-        self.change(&json!({"values": {key: value}}));
+        // What the person is asked about is answered with yes.
+        self.change(&json!({"values": {key: value}, "leave_images": true}));
         self.settings.insert(key, value);
         if key == "r2_bucket" {
             self.used = Some(value).filter(|name| !name.is_empty());
@@ -339,7 +340,7 @@ impl World {
 
     fn reset(&self, keys: &[&'static str]) {
         let values: serde_json::Map<_, _> = keys.iter().map(|key| ((*key).to_owned(), serde_json::Value::Null)).collect();
-        self.change(&json!({"values": values}));
+        self.change(&json!({"values": values, "leave_images": true}));
     }
 
     fn change(&self, body: &serde_json::Value) {

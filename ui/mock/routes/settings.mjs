@@ -88,6 +88,12 @@ export const closed = {
         }
         if (Object.keys(fields).length)
             throw new Failure(422, 'invalid_settings', 'some values are not valid', { fields });
+        const alone = state.library.filter((one) => !one.local && one.cloud === 'stored').length;
+        const moves = Object.keys(body.values ?? {}).some((key) => /^r2_|^s3_(endpoint|prefix)/.test(key));
+        if (moves && state.bucket && alone > 0 && !body.leave_images)
+            throw new Failure(409, 'images_left_behind', 'images are in the bucket alone', { count: alone });
+        if (moves)
+            state.leftBehind = alone > 0 && state.bucket ? { count: alone, place: 'old/pictures' } : null;
         for (const [key, value] of Object.entries(body.values ?? {})) {
             const setting = state.settings.find((one) => one.key === key);
             keep(setting, value ?? setting.default);
@@ -113,6 +119,7 @@ export const closed = {
             id: nextId(),
             ...rest,
             has_key: !!api_key,
+            key_for: null,
             enabled: true,
             locked: false,
             preferred: false,

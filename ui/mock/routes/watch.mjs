@@ -83,6 +83,7 @@ const DEMO = {
     model: 'demo',
     dialect: 'auto',
     has_key: false,
+    key_for: null,
     enabled: true,
     locked: false,
     preferred: true,
@@ -99,6 +100,7 @@ const DEMO = {
 export const closed = {
     'GET /stats': () => ({
         ...figures(),
+        left_behind: state.leftBehind,
         disk: { free: 182 * 1024 ** 3, total: 494 * 1024 ** 3 },
         days: state.days,
         running: state.running,

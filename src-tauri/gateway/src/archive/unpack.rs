@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ArchiveError, Ask, End, FORMAT, Kept, Manifest, Name, Progress, pack::THUMBNAIL_MAX, place::Staging, seal};
 use crate::{
     model::{MediaType, Sha256, now},
-    store::{Admin, DbError, Files, Found, IMAGE_MAX, Layout, SecretsFile, Snapshot},
+    store::{Admin, DbError, Files, Found, IMAGE_MAX, Layout, SecretsFile, Settled, Snapshot, Vetted},
 };
 
 /// Largest manifest, and largest sealed secrets, in bytes.
@@ -41,6 +41,10 @@ pub struct Restored {
     pub with_secrets: bool,
     /// Whether others could reach the gateway, and no longer can.
     pub closed: bool,
+    /// Settings and upstreams that were left out, and why.
+    pub dropped: Vec<(String, String)>,
+    /// Settings and upstreams that decide who is reached, where pictures go and what is removed, and their values.
+    pub notable: Vec<(String, String)>,
     /// Where that lies now which was there before.
     pub aside: Vec<PathBuf>,
 }
@@ -154,7 +158,8 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
     let mark = snapshot.mark()?;
     let account = kept.as_ref().and_then(|kept| kept.account.as_ref());
     let account = account.map(|account| Admin { username: account.username.clone(), password: account.password.clone() });
-    let closed = snapshot.settle(&Found { absent: &absent, unmade: &unmade, types: &types }, account.as_ref(), now())?;
+    let Settled { closed, vetted } =
+        snapshot.settle(&Found { absent: &absent, unmade: &unmade, types: &types }, account.as_ref(), now())?;
     let images = snapshot.images()?;
     snapshot.close()?;
     if let Some(mark) = mark {
@@ -165,7 +170,8 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
         SecretsFile::new(layout.secrets()).write(&kept.secrets)?;
     }
     let aside = staging.put_in_place()?;
-    Ok(Restored { images, blobs: end.blobs, bytes: end.bytes, absent: absent.len() as u64, with_secrets, closed, aside })
+    let Vetted { dropped, notable } = vetted;
+    Ok(Restored { images, blobs: end.blobs, bytes: end.bytes, absent: absent.len() as u64, with_secrets, closed, dropped, notable, aside })
 }
 
 fn out_of_order(what: &str) -> ArchiveError {

@@ -187,13 +187,20 @@ pub async fn restore(config: Config, flags: RestoreFlags) -> ExitCode {
 }
 
 fn tell_restored(restored: &Restored, folder: &Path, again: &str) {
-    let Restored { images, blobs, bytes, absent, with_secrets, closed, aside } = restored;
+    let Restored { images, blobs, bytes, absent, with_secrets, closed, dropped, notable, aside } = restored;
     say(&format!("{}: {images} images, {blobs} pictures with {}. Every digest is right.", folder.display(), size(*bytes)));
     if *absent > 0 {
         complain(&format!("{absent} pictures were missing or damaged when the backup was made; those in the bucket come back from there"));
     }
     for path in aside {
         say(&format!("What was there before is in {}.", path.display()));
+    }
+    for (what, why) in dropped {
+        complain(&format!("left out: {what}: {why}"));
+    }
+    if !notable.is_empty() {
+        say("These came with it and decide who is reached, where pictures go and what is removed; see that they are yours:");
+        notable.iter().for_each(|(what, value)| say(&format!("  {what} = {value}")));
     }
     if *closed {
         say("Only this computer reaches it now: open it to others again under /admin, which asks for the password.");

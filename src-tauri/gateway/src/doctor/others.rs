@@ -33,7 +33,7 @@ fn providers(scene: &Scene<'_>) -> Vec<Provider> {
     }
     let rows = scene.holds.iter().flat_map(|holds| &holds.upstreams).filter(|row| row.enabled);
     for row in rows {
-        let key = scene.secrets.as_ref().and_then(|secrets| secrets.upstream_keys.get(&row.id).cloned());
+        let key = scene.secrets.as_ref().and_then(|secrets| secrets.upstream_key(row.id, &row.base_url).cloned());
         let made = providers::from_row(row, key.unwrap_or_else(|| Secret::new("")));
         found.push((row.name.clone(), row.model.clone(), made));
     }

@@ -44,7 +44,11 @@ pub async fn image(
     {
         return Ok(elsewhere(&format!("{base}/{key}")));
     }
-    let opened = library.read(id).await.map_err(not_back)?.ok_or_else(missing)?;
+    let opened = match library.read(id).await {
+        // Worth a look: who put another bucket in its place can bring it back.
+        Err(RestoreError::Gone) if library.is_left_behind(id).await.unwrap_or(false) => return Err(left_behind()),
+        opened => opened.map_err(not_back)?.ok_or_else(missing)?,
+    };
     let (Opened::Here(record, _) | Opened::Coming(record, _)) = &opened;
     let etag = etag(&record.blob);
     if none_match(&headers, &etag) {
@@ -94,6 +98,11 @@ fn unchanged(record: &ImageRecord) -> Response {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(header::CONTENT_DISPOSITION);
     response
+}
+
+fn left_behind() -> ApiError {
+    let message = "this image is in a bucket that is not the one that is used now; using that bucket again brings it back";
+    ApiError::new(StatusCode::NOT_FOUND, "image_left_behind", message)
 }
 
 fn not_back(error: RestoreError) -> ApiError {

@@ -49,6 +49,8 @@ impl Import {
                         seen.insert(id);
                         self.take_row(id, &image, report).await?;
                     }
+                    // A name that is far too long was not even read.
+                    Err(()) if image.id.is_empty() => report.fail(&format!("row {}", image.row), "no_image_id", "its name is no image id"),
                     Err(()) => report.fail(&image.id, "no_image_id", "its name is no image id"),
                 }
                 progress(report);

@@ -151,7 +151,8 @@ impl Import {
             return Ok(());
         }
         let key = Secret::new(key);
-        self.vault.change(move |secrets| drop(secrets.upstream_keys.insert(id, key))).await?;
+        let base_url = base_url.to_owned();
+        self.vault.change(move |secrets| secrets.set_upstream_key(id, &base_url, key)).await?;
         report.settings.push("upstream_api_key".into());
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Background loops: each has one owner, one token that ends it, and is waited for at the end.
 
 mod backup;
+mod check;
 mod disk;
 mod registry;
 mod sweep;

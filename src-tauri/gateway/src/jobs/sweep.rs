@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::registry::{Job, JobKind, Jobs};
 use crate::{
-    library::{self, Library, LibraryError},
+    library::{Library, LibraryError},
     model::{Millis, now},
     settings::{LiveSettings, SweepRules},
     store::{copies, meta, set_meta, sweep},
@@ -37,11 +37,11 @@ const FOLLOW: Duration = Duration::from_millis(300);
 /// The sweep: its rules, its clock, its jobs.
 #[derive(Clone)]
 pub struct Sweep {
-    library: Library,
+    pub(super) library: Library,
     settings: LiveSettings,
     jobs: Jobs,
     state: std::sync::Arc<std::sync::Mutex<State>>,
-    began: std::time::SystemTime,
+    pub(super) began: std::time::SystemTime,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -417,21 +417,6 @@ impl Sweep {
                 return Ok(());
             }
         }
-    }
-
-    async fn check_files(&self, job: &Job) -> Result<(), LibraryError> {
-        let found = library::reconcile(&self.library, self.began.max(std::time::SystemTime::now() - Duration::from_secs(60))).await?;
-        tracing::info!(
-            event = "compared",
-            adopted = found.adopted,
-            missing = found.missing,
-            strange = found.strange,
-            "disk and database were compared"
-        );
-        job.total(found.adopted + found.missing + found.strange);
-        (0..found.adopted).for_each(|_| job.step(0, true));
-        (0..found.missing + found.strange).for_each(|_| job.step(0, false));
-        Ok(())
     }
 
     async fn make_thumbnails(&self, job: &Job) -> Result<(), LibraryError> {

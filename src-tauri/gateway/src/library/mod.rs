@@ -5,6 +5,8 @@ mod access;
 mod coming;
 mod delete;
 mod intake;
+mod inventory;
+mod left_behind;
 mod outgoing;
 mod rebuild;
 mod reconcile;
@@ -15,6 +17,7 @@ mod sweep;
 mod take;
 pub mod thumbnail;
 mod thumbnails;
+mod twins;
 mod upload;
 
 use std::{
@@ -38,6 +41,7 @@ pub use access::AccessLog;
 pub use coming::{Coming, ComingBody};
 pub use delete::Deleted;
 pub use intake::{Intake, Taken};
+pub use inventory::Inventory;
 pub use outgoing::{Assembled, ReadBody};
 pub use rebuild::{RebuildError, Rebuilt};
 pub use reconcile::{Reconciled, reconcile};

@@ -23,17 +23,17 @@ const PEEKS: usize = 16;
 const LEARNT_AT_ONCE: usize = 4;
 
 /// Attempts for one call, and the first wait between two; it doubles.
-const ATTEMPTS: u32 = 4;
-const RETRY_FIRST: Duration = Duration::from_millis(250);
+pub(super) const ATTEMPTS: u32 = 4;
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(250);
 
 /// Failures that are told one by one.
 const TOLD: usize = 20;
 
 /// Pages in a row that may hold nothing though there are more.
-const EMPTY_PAGES_MAX: u32 = 16;
+pub(super) const EMPTY_PAGES_MAX: u32 = 16;
 
 /// The folder of the Python program in a bucket.
-const PYTHON_FOLDER: &str = "openwebui/";
+pub(super) const PYTHON_FOLDER: &str = "openwebui/";
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -125,7 +125,7 @@ impl Library {
     }
 
     /// Joins who fetches this image already, or begins.
-    fn restoring(&self, bucket: &Bucket, id: ImageId, record: Option<ImageRecord>) -> Arc<Restoring> {
+    pub(super) fn restoring(&self, bucket: &Bucket, id: ImageId, record: Option<ImageRecord>) -> Arc<Restoring> {
         let mut under_way = self.remote.restoring();
         if let Some(coming) = under_way.get(&id) {
             return coming.clone();
@@ -163,7 +163,7 @@ impl Library {
 impl Library {
     /// There is no object of an image that counts as copied: nobody is to rely on it any longer. With several gateways on one
     /// bucket another one has deleted it.
-    async fn lost(&self, id: ImageId, error: &BucketError) {
+    pub(super) async fn lost(&self, id: ImageId, error: &BucketError) {
         let Ok(Some(_)) = self.db.read(move |c| copies::confirmed_one(c, id)).await else { return };
         if self.remote.is_through() {
             return;
@@ -187,13 +187,13 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     async fn run(mut self) -> Result<(), BucketError> {
-        let (mut download, key) = self.begin().await?;
+        // What is wrong with an object is said of the image whose it is.
+        let (mut download, owner, key) = self.begin().await?;
         self.library.remote.answered();
-        let expected = self.record.as_ref().map(|record| record.blob.bytes);
         let announced = download.found.bytes;
-        if expected.is_some_and(|expected| expected != announced) || announced > IMAGE_MAX {
+        if announced > IMAGE_MAX {
             let error = BucketError::new(Fault::WrongBytes, format!("the object has {announced} bytes"));
-            return Err(self.doubted(error).await);
+            return Err(self.doubted(owner, error).await);
         }
         let mut part = Part::watched(self.library.files(), Some(self.tell_seen.clone()));
         let (mut written, mut first) = (0u64, true);
@@ -204,7 +204,7 @@ impl Fetch<'_> {
             written += chunk.len() as u64;
             if written > announced {
                 let error = BucketError::new(Fault::WrongBytes, "more bytes came than were announced");
-                return Err(self.doubted(error).await);
+                return Err(self.doubted(owner, error).await);
             }
             if first {
                 first = false;
@@ -225,7 +225,7 @@ impl Fetch<'_> {
             let damaged = received.blob.clone();
             let _ = tokio::task::spawn_blocking(move || files.quarantine(&damaged)).await;
             let error = BucketError::new(Fault::WrongBytes, "the object holds other bytes than were saved");
-            return Err(self.doubted(error).await);
+            return Err(self.doubted(owner, error).await);
         }
         self.tell_seen.send_replace(Seen { blob: Some(received.blob.clone()), bytes: written });
         match self.keep(&received, &download, stranger, &key).await {
@@ -240,21 +240,55 @@ impl Fetch<'_> {
         }
     }
 
-    /// The names that an image may have, one after the other.
-    async fn begin(&self) -> Result<(Downloading, String), BucketError> {
+    /// The names that an image may have, one after the other, and those of equal images. What is of another length than the
+    /// image is passed over, and noted.
+    async fn begin(&self) -> Result<(Downloading, ImageId, String), BucketError> {
         let id = self.id;
-        let known = self.library.db.read(move |c| copies::copy_of(c, id)).await.ok().flatten().and_then(|(_, key)| key);
-        let mut missing = BucketError::new(Fault::NoObject, "there is no such object");
-        let names = [known, Some(self.bucket.config().key(id)), Some(python_key(id))];
-        for key in names.into_iter().flatten() {
+        let expected = self.record.as_ref().map(|record| record.blob.bytes);
+        let mut last = BucketError::new(Fault::NoObject, "there is no such object");
+        let mut own_is_gone = false;
+        for (owner, key) in self.names().await {
             match self.bucket.get(&key).await {
-                Ok(download) => return Ok((download, key)),
-                Err(error) if error.fault == Fault::NoObject => missing = error,
+                Ok(download) if expected.is_some_and(|expected| expected != download.found.bytes) => {
+                    let error = BucketError::new(Fault::WrongBytes, format!("the object has {} bytes", download.found.bytes));
+                    last = self.doubted(owner, error).await;
+                }
+                Ok(download) => {
+                    if own_is_gone && owner != id {
+                        let gone = BucketError::new(Fault::NoObject, "there is no such object; an equal one stands in for it");
+                        self.library.lost(id, &gone).await;
+                    }
+                    return Ok((download, owner, key));
+                }
+                Err(error) if error.fault == Fault::NoObject => {
+                    own_is_gone |= owner == id;
+                    if last.fault == Fault::NoObject {
+                        last = error;
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
         self.library.remote.answered();
-        Err(missing)
+        Err(last)
+    }
+
+    /// Names of objects that may hold the image, and whose they are. A copy that is in doubt comes behind an equal one that
+    /// is not.
+    async fn names(&self) -> Vec<(ImageId, String)> {
+        let (id, config) = (self.id, self.bucket.config());
+        let copy = self.library.db.read(move |c| copies::copy_of(c, id)).await.ok().flatten();
+        let is_stored = copy.as_ref().is_none_or(|(state, _)| *state == CopyState::Stored);
+        let known = copy.and_then(|(_, key)| key);
+        let mut own: Vec<(ImageId, String)> =
+            [known, Some(config.key(id)), Some(python_key(id))].into_iter().flatten().map(|key| (id, key)).collect();
+        own.dedup();
+        let twins = match &self.record {
+            Some(record) => self.library.twins(id, record.blob.sha256).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let twins = twins.into_iter().map(|twin| (twin.id, twin.key.unwrap_or_else(|| config.key(twin.id))));
+        if is_stored { own.into_iter().chain(twins).collect() } else { twins.chain(own).collect() }
     }
 
     /// Makes a record of what the object says of itself and of its first bytes.
@@ -332,8 +366,8 @@ impl Fetch<'_> {
     }
 
     /// The object is not what we stored there: it is noted, so that nothing relies on it.
-    async fn doubted(&self, error: BucketError) -> BucketError {
-        let (id, code, words) = (self.id, error.fault.code(), error.words.clone());
+    async fn doubted(&self, id: ImageId, error: BucketError) -> BucketError {
+        let (code, words) = (error.fault.code(), error.words.clone());
         let noted = self.library.db.write(move |t| copies::doubt(t, id, now(), code, &words)).await;
         if let Err(error) = noted {
             tracing::error!(%error, image = %id, "a bad copy cannot be noted");

@@ -7,7 +7,7 @@ use crate::{
     model::{Event, ImageId, Millis, Sha256, now},
     store::{
         copies::{self, Confirmed, CopyState},
-        gallery,
+        gallery, inventory,
         sweep::{self, Candidate},
     },
 };
@@ -26,6 +26,18 @@ pub enum Removed {
     LastCopy,
     /// There was no copy there.
     NoCopy,
+}
+
+/// What the bucket says of a copy that it had confirmed.
+pub(super) enum Asked {
+    /// It is there, and as long as it should be.
+    There,
+    /// It is not, or not what it was; its bytes are here or in an equal object, and it is put again.
+    Gone,
+    /// The same, and its bytes are nowhere.
+    Lost,
+    /// The bucket does not say.
+    Unknown(BucketError),
 }
 
 impl Library {
@@ -66,32 +78,43 @@ impl Library {
     /// the bytes here. One that is gone is put again. With several gateways on one bucket, what another one deleted shall end
     /// here too, so nothing is asked.
     async fn is_still_there(&self, copy: Confirmed) -> Result<bool, LibraryError> {
-        let Some(bucket) = self.remote.bucket() else { return Ok(false) };
         if self.remote.is_through() {
             return Ok(true);
         }
+        Ok(matches!(self.ask_for(copy).await?, Asked::There))
+    }
+
+    /// The same whoever uses the bucket, and what came of it.
+    pub(super) async fn ask_for(&self, copy: Confirmed) -> Result<Asked, LibraryError> {
+        let Some(bucket) = self.remote.bucket() else {
+            return Ok(Asked::Unknown(BucketError::new(Fault::Other, "there is no bucket any more")));
+        };
         let key = copy.key.unwrap_or_else(|| bucket.config().key(copy.id));
         let error = match bucket.head(&key).await {
-            Ok(found) if found.bytes == copy.bytes => return Ok(true),
+            Ok(found) if found.bytes == copy.bytes => return Ok(Asked::There),
             Ok(found) => BucketError::new(Fault::WrongBytes, format!("the object has {} bytes instead of {}", found.bytes, copy.bytes)),
             Err(error) if error.fault == Fault::NoObject => error,
             Err(error) => {
                 self.remote.failed(&error);
-                return Ok(false);
+                return Ok(Asked::Unknown(error));
             }
         };
-        self.doubt(copy.id, &error).await?;
-        Ok(false)
+        Ok(if self.doubt(copy.id, &error).await? { Asked::Lost } else { Asked::Gone })
     }
 
     /// A copy that was confirmed is not there any more, or not what it was: it is noted, told, and put again if it can be.
-    pub(super) async fn doubt(&self, id: ImageId, error: &BucketError) -> Result<(), LibraryError> {
+    /// Whether the bytes of the image are nowhere now.
+    pub(super) async fn doubt(&self, id: ImageId, error: &BucketError) -> Result<bool, LibraryError> {
         let (code, words) = (error.fault.code(), error.words.clone());
         tracing::error!(event = "copy_lost", image = %id, code, error = words, "a copy that the bucket had confirmed is not there any more");
-        self.db.write(move |t| copies::doubt(t, id, now(), code, &words)).await?;
+        let noted = self.db.write(move |t| {
+            copies::doubt(t, id, now(), code, &words)?;
+            inventory::note_lost(t, id)
+        });
+        let lost = noted.await?;
         self.remote.wake();
         self.events.tell(Event::Copied(id));
-        Ok(())
+        Ok(lost)
     }
 
     /// Forgets images that were saved before `cutoff` and whose copies are confirmed: their links go on through the

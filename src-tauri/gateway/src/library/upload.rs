@@ -6,7 +6,7 @@ use std::{collections::HashMap, io::Read, path::PathBuf, time::Duration};
 use super::Library;
 use crate::{
     cloud::{Bucket, BucketError, Fault, Upload},
-    model::{BucketConfig, Event, ImageId, Millis, now, python_key},
+    model::{BucketConfig, Event, ImageId, ImageRecord, Millis, now, python_key},
     store::{
         Blob, DbError, Files,
         copies::{self, Due, Tombstone},
@@ -109,16 +109,25 @@ impl Library {
 
     async fn copy(&self, bucket: &Bucket, due: &Due, key: &str) -> Result<(), BucketError> {
         let blob = self.files.blob(due.blob.sha256, due.blob.bytes);
-        let Some(path) = blob.path().filter(|path| path.exists()) else {
-            // It is not here: perhaps the bucket has it, as after a move from another one.
-            return match bucket.verify_by_reading(key, due.blob.bytes, due.blob.sha256).await {
-                Err(error) if error.fault == Fault::NoObject => Err(BucketError::new(Fault::NoObject, "neither on disk nor in the bucket")),
-                result => result,
-            };
-        };
-        let (sha256, file) = (due.blob.sha256, path.clone());
-        let hashed = tokio::task::spawn_blocking(move || digests(&file)).await.map_err(|e| BucketError::new(Fault::Disk, e.to_string()))?;
-        let (found, md5) = hashed?;
+        let path = self.files.blob_path(due.blob.sha256);
+        let equal = ImageRecord { id: due.id, blob: due.blob.clone(), source: due.source, created_at: due.created_at };
+        if !blob.exists() {
+            // It is not here: perhaps the bucket has it, as after a move from another one, or an equal image has it there.
+            match bucket.verify_by_reading(key, due.blob.bytes, due.blob.sha256).await {
+                Err(error) if matches!(error.fault, Fault::NoObject | Fault::WrongBytes) => {
+                    if !self.back_from_twin(bucket, &equal).await {
+                        let is_gone = error.fault == Fault::NoObject;
+                        return Err(if is_gone { BucketError::new(Fault::NoObject, "neither on disk nor in the bucket") } else { error });
+                    }
+                }
+                result => return result,
+            }
+        }
+        let sha256 = due.blob.sha256;
+        let (mut found, mut md5) = digests_of(&path).await?;
+        if found != sha256 && self.back_from_twin(bucket, &equal).await {
+            (found, md5) = digests_of(&path).await?;
+        }
         if found != sha256 {
             return Err(BucketError::new(Fault::Disk, "the file on disk holds other bytes than were saved"));
         }
@@ -275,6 +284,11 @@ fn metadata(due: &Due) -> HashMap<String, String> {
 pub(super) async fn is_as_put(found: &crate::cloud::Found, path: Option<PathBuf>) -> bool {
     let (Some(expected), Some(path)) = (found.md5(), path) else { return true };
     tokio::task::spawn_blocking(move || digests(&path)).await.is_ok_and(|read| read.is_ok_and(|(_, md5)| md5 == expected))
+}
+
+async fn digests_of(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || digests(&path)).await.map_err(|e| BucketError::new(Fault::Disk, e.to_string()))?
 }
 
 fn digests(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {

@@ -38,6 +38,14 @@ impl BucketConfig {
     }
 }
 
+/// A [place](BucketConfig::place) for a person: host, bucket and prefix.
+pub fn place_label(place: &str) -> String {
+    let mut parts = place.splitn(3, '|');
+    let (endpoint, rest) = (parts.next().unwrap_or_default(), parts.collect::<Vec<_>>().join("/"));
+    let host = Url::parse(endpoint).ok().and_then(|url| url.host_str().map(str::to_owned));
+    format!("{}/{rest}", host.as_deref().unwrap_or(endpoint)).trim_end_matches('/').to_owned()
+}
+
 /// The key under which the Python program kept an image.
 pub fn python_key(id: ImageId) -> String {
     format!("openwebui/{id}.png")

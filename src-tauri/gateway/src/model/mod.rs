@@ -18,7 +18,7 @@ mod setting;
 
 pub use activity::{ActivityRecord, Kind};
 pub use alias::{Aliases, DEFAULT_ALIASES};
-pub use bucket::{BucketConfig, python_key};
+pub use bucket::{BucketConfig, place_label, python_key};
 pub use clock::now;
 #[doc(hidden)]
 pub use clock::shift_clock;

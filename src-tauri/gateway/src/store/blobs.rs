@@ -79,9 +79,10 @@ pub fn present_digests(connection: &Connection) -> rusqlite::Result<HashSet<Sha2
     statement.query_map([], |row| row.get(0).map(Sha256))?.collect()
 }
 
-/// Notes that a blob should be on disk and is not; `true` if confirmed copies in the bucket stand in for it.
+/// Notes that a blob should be on disk and is not; `true` if a confirmed copy in the bucket stands in for it, be it that of
+/// another image with the same bytes.
 pub fn mark_missing(transaction: &Transaction<'_>, sha256: Sha256, now: Millis) -> rusqlite::Result<bool> {
-    let safe = "not exists (select 1 from images i join copies c on c.seq = i.seq where i.sha256 = ?1 and c.state <> 'stored')";
+    let safe = "exists (select 1 from images i join copies c on c.seq = i.seq where i.sha256 = ?1 and c.state = 'stored')";
     let sql =
         format!("update blobs set state = 'missing', evicted_at = case when {safe} then ?2 end where sha256 = ?1 returning evicted_at");
     let evicted: Option<Option<Millis>> =

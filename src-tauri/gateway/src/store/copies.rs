@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    blobs,
+    blobs, inventory, left_behind,
     meta::{meta, set_meta},
 };
 use crate::model::{BlobRecord, ImageId, Millis, Sha256, Source, python_key};
@@ -184,9 +184,13 @@ pub fn stored(transaction: &Transaction<'_>, seq: i64, id: ImageId, run: &str, p
         transaction.prepare_cached(sql)?.execute(params![seq, run, now])?;
         return Ok(false);
     }
-    let sql = "update copies set state = 'stored', lease = null, code = null, error = null, attempts = 0, stored_at = ?4
+    let sql = "update copies set state = 'stored', lease = null, code = null, error = null, attempts = 0, stored_at = ?4, left_in = null
                where seq = ?1 and lease = ?3 and state = 'pending' and exists (select 1 from images where seq = ?1 and id = ?2)";
-    transaction.prepare_cached(sql)?.execute(params![seq, id.as_bytes(), run, now]).map(|n| n > 0)
+    let noted = transaction.prepare_cached(sql)?.execute(params![seq, id.as_bytes(), run, now])? > 0;
+    if noted {
+        inventory::note_found(transaction, seq, now)?;
+    }
+    Ok(noted)
 }
 
 /// It did not work; tried again at `due_at`. `counts` is `false` if the object is not to blame.
@@ -211,7 +215,7 @@ pub fn mark_stored(transaction: &Transaction<'_>, id: ImageId, place: &str, key:
     if meta(transaction, "bucket_place")?.as_deref() != Some(place) {
         return Ok(());
     }
-    let sql = "update copies set state = 'stored', key = ?2, stored_at = ?3, code = null, error = null, attempts = 0
+    let sql = "update copies set state = 'stored', key = ?2, stored_at = ?3, code = null, error = null, attempts = 0, left_in = null
                where seq = (select seq from images where id = ?1)";
     transaction.prepare_cached(sql)?.execute(params![id.as_bytes(), key, now])?;
     Ok(())
@@ -231,11 +235,15 @@ pub fn retry(transaction: &Transaction<'_>, failed_only: bool, now: Millis) -> r
     transaction.prepare_cached(sql)?.execute(params![now, i64::from(failed_only)])
 }
 
-/// The bucket at `place` is used from now on. In another one than before nothing is confirmed yet.
+/// The bucket at `place` is used from now on. In another one than before nothing is confirmed yet, and images whose bytes are
+/// in that of before alone remember it.
 pub fn move_to(transaction: &Transaction<'_>, place: &str, now: Millis) -> rusqlite::Result<bool> {
     let before = meta(transaction, "bucket_place")?;
     if before.as_deref() == Some(place) {
         return Ok(false);
+    }
+    if let Some(before) = &before {
+        left_behind::leave(transaction, before)?;
     }
     let sql = "update copies set state = 'pending', lease = null, attempts = 0, due_at = ?1, code = null, error = null, stored_at = null
                where state <> 'excluded'";
@@ -278,6 +286,12 @@ pub fn confirmed_of(connection: &Connection, sha256: Sha256) -> rusqlite::Result
 pub fn confirmed_one(connection: &Connection, id: ImageId) -> rusqlite::Result<Option<Confirmed>> {
     let sql = format!("{CONFIRMED} and i.id = ?1");
     connection.prepare_cached(&sql)?.query_row([id.as_bytes()], confirmed).optional()
+}
+
+/// Up to `limit` confirmed copies of other images than `id` with the same bytes.
+pub fn twins_of(connection: &Connection, id: ImageId, sha256: Sha256, limit: usize) -> rusqlite::Result<Vec<Confirmed>> {
+    let sql = format!("{CONFIRMED} and i.sha256 = ?1 and i.id <> ?2 order by i.seq limit ?3");
+    connection.prepare_cached(&sql)?.query_map(params![sha256.0, id.as_bytes(), limit as i64], confirmed)?.collect()
 }
 
 fn confirmed(row: &Row<'_>) -> rusqlite::Result<Confirmed> {

@@ -38,6 +38,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/0004_cloud.sql"),
     include_str!("../../../../migrations/0005_imported.sql"),
     include_str!("../../../../migrations/0006_activity_request.sql"),
+    include_str!("../../../../migrations/0007_left_behind.sql"),
 ];
 
 /// What can go wrong with the database.

@@ -13,6 +13,8 @@ mod glance;
 mod held;
 mod images;
 pub mod imported;
+pub mod inventory;
+pub mod left_behind;
 pub mod log_lines;
 mod meta;
 mod part;
@@ -26,6 +28,7 @@ mod snapshot;
 pub mod sweep;
 pub mod upstreams;
 mod vault;
+mod vetted;
 
 pub use activity::{Day, add as add_activity, days, drawn_today, first as first_activity, outcomes, trim as trim_activity};
 pub use admin::{
@@ -49,6 +52,7 @@ pub use part::{IMAGE_MAX, Part, PartError, Received, Seen, Verbatim};
 pub use quirks::{add as add_quirk, list as list_quirks, remove as remove_quirk};
 pub use secrets::{Secrets, SecretsError, SecretsFile};
 pub use settings::{load as load_settings, save as save_settings};
-pub use snapshot::{Found, NamedBlob, Snapshot, count_images};
+pub use snapshot::{Found, NamedBlob, Settled, Snapshot, count_images};
 pub use upstreams::UpstreamRow;
 pub use vault::Vault;
+pub use vetted::Vetted;

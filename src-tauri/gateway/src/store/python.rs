@@ -12,6 +12,16 @@ use url::Url;
 use super::{db::DbError, folder::beside, held::HeldFiles};
 use crate::model::Millis;
 
+/// Longest text that is read of a row, in bytes: the Python program writes 500 characters at most. Anybody may have written to
+/// its database, and a page of rows is in memory at once.
+const TEXT_MAX: usize = 4096;
+
+/// Longest value of a setting, in bytes: the same that a setting here may have.
+const VALUE_MAX: usize = 64 * 1024;
+
+/// Admins that are read; only the first is taken over.
+const ADMINS_MAX: usize = 20;
+
 /// Where its files lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PythonFolder {
@@ -144,7 +154,7 @@ impl PythonDb {
         let mut statement = self.connection.prepare("select * from settings order by id limit 1")?;
         let mut rows = statement.query([])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(Some(columns.into_iter().map(|name| (name.clone(), text(row, &name))).collect()))
+        Ok(Some(columns.into_iter().map(|name| (name.clone(), text(row, &name, VALUE_MAX))).collect()))
     }
 
     /// Its admins, the first one first.
@@ -155,8 +165,10 @@ impl PythonDb {
         if self.columns("admins")?.is_empty() {
             return Ok(Vec::new());
         }
-        let mut statement = self.connection.prepare("select * from admins order by id")?;
-        let rows = statement.query_map([], |row| Ok(PythonAdmin { username: text(row, "username"), hash: text(row, "password_hash") }))?;
+        let mut statement = self.connection.prepare("select * from admins order by id limit ?1")?;
+        let rows = statement.query_map([ADMINS_MAX as i64], |row| {
+            Ok(PythonAdmin { username: text(row, "username", TEXT_MAX), hash: text(row, "password_hash", TEXT_MAX) })
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -172,32 +184,37 @@ impl PythonDb {
         Ok(PythonFigures { images: number(images), bytes: number(bytes), settings, account: !self.admins()?.is_empty() })
     }
 
-    /// Up to `limit` images behind row `after`.
+    /// Up to `limit` images behind row `after`. Text that is longer than [`TEXT_MAX`] counts as none, and is not even read.
     ///
     /// # Errors
     /// [`DbError`].
     pub fn images(&self, after: i64, limit: usize) -> Result<Vec<PythonImage>, DbError> {
         let columns = self.columns("images")?;
-        // Times without a zone are UTC there.
-        let time = |name: &str| match columns.iter().any(|column| column == name) {
-            true => format!("cast(round(unixepoch({name}, 'subsec') * 1000) as integer)"),
+        let short = |name: &str| match columns.iter().any(|column| column == name) {
+            true => format!("case when octet_length({name}) <= {TEXT_MAX} then {name} end"),
             false => "null".to_owned(),
         };
+        // Times without a zone are UTC there.
+        let time = |name: &str| format!("cast(round(unixepoch({}, 'subsec') * 1000) as integer)", short(name));
+        let texts = ["image_id", "local_path", "r2_key", "content_type", "upload_status", "has_r2_copy"];
+        let texts: Vec<String> = texts.iter().map(|name| format!("{} as {name}", short(name))).collect();
         let sql = format!(
-            "select *, {} as created_ms, {} as accessed_ms from images where id > ?1 order by id limit ?2",
+            "select id, {}, {} as created_ms, {} as accessed_ms from images where id > ?1 order by id limit ?2",
+            texts.join(", "),
             time("created_at"),
             time("last_accessed_at")
         );
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query_map([after, limit as i64], |row| {
-            let uploaded = text(row, "upload_status") == "uploaded";
+            let text = |name: &str| text(row, name, TEXT_MAX);
+            let uploaded = text("upload_status") == "uploaded";
             Ok(PythonImage {
                 row: row.get("id")?,
-                id: text(row, "image_id"),
-                path: text(row, "local_path"),
-                key: text(row, "r2_key"),
-                content_type: text(row, "content_type"),
-                in_bucket: uploaded || !matches!(text(row, "has_r2_copy").as_str(), "" | "0"),
+                id: text("image_id"),
+                path: text("local_path"),
+                key: text("r2_key"),
+                content_type: text("content_type"),
+                in_bucket: uploaded || !matches!(text("has_r2_copy").as_str(), "" | "0"),
                 created_at: row.get("created_ms")?,
                 accessed_at: row.get("accessed_ms")?,
             })
@@ -206,9 +223,11 @@ impl PythonDb {
     }
 }
 
-/// A value as text; empty for null, and for a column that this version of the program did not have.
-fn text(row: &Row<'_>, name: &str) -> String {
+/// A value as text; empty for null, for what is longer than `most` bytes, and for a column that this version of the program
+/// did not have.
+fn text(row: &Row<'_>, name: &str, most: usize) -> String {
     match row.get_ref(name) {
+        Ok(ValueRef::Text(text)) if text.len() > most => String::new(),
         Ok(ValueRef::Text(text)) => String::from_utf8_lossy(text).trim().to_owned(),
         Ok(ValueRef::Integer(number)) => number.to_string(),
         Ok(ValueRef::Real(number)) => number.to_string(),

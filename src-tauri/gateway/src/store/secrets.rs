@@ -11,6 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 
 use super::folder::sync_folder;
 use crate::model::{Keychain, Secret};
@@ -26,6 +27,9 @@ pub struct Secrets {
     /// API keys of upstreams, by their id in the database.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub upstream_keys: BTreeMap<i64, Secret>,
+    /// The server (scheme, host and port) that each of them was entered for: a key goes nowhere else, whatever its row says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub upstream_origins: BTreeMap<i64, String>,
     /// The secret access key of the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r2_secret_access_key: Option<Secret>,
@@ -50,7 +54,40 @@ pub struct Kept {
     pub names: Vec<String>,
 }
 
+/// Scheme, host and port.
+fn origin(base_url: &str) -> Option<String> {
+    Url::parse(base_url).ok().map(|url| url.origin().ascii_serialization())
+}
+
 impl Secrets {
+    /// The key of upstream `id`, if it was entered for the server at `base_url`. One of before servers were noted counts for
+    /// any; a start notes them.
+    pub fn upstream_key(&self, id: i64, base_url: &str) -> Option<&Secret> {
+        let noted = self.upstream_origins.get(&id);
+        self.upstream_keys.get(&id).filter(|_| noted.is_none_or(|noted| origin(base_url).as_ref() == Some(noted)))
+    }
+
+    /// The server that the key of upstream `id` was entered for, if it is not the one at `base_url`.
+    pub fn held_back(&self, id: i64, base_url: &str) -> Option<&str> {
+        let noted = self.upstream_origins.get(&id).filter(|_| self.upstream_keys.contains_key(&id))?;
+        (origin(base_url).as_ref() != Some(noted)).then_some(noted.as_str())
+    }
+
+    /// Keeps the key of upstream `id` for the server at `base_url`; an empty one forgets it.
+    pub fn set_upstream_key(&mut self, id: i64, base_url: &str, key: Secret) {
+        self.forget_upstream(id);
+        if !key.expose().is_empty() {
+            self.upstream_keys.insert(id, key);
+            self.upstream_origins.insert(id, origin(base_url).unwrap_or_default());
+        }
+    }
+
+    /// Forgets the key of upstream `id`.
+    pub fn forget_upstream(&mut self, id: i64) {
+        self.upstream_keys.remove(&id);
+        self.upstream_origins.remove(&id);
+    }
+
     /// Every key by the name that it has in a keychain.
     fn entries(&self) -> BTreeMap<String, &Secret> {
         let upstreams = self.upstream_keys.iter().map(|(id, key)| (format!("upstream_keys.{id}"), key));
@@ -153,6 +190,7 @@ impl SecretsFile {
         let secrets = Secrets {
             gateway_key,
             upstream_keys: BTreeMap::new(),
+            upstream_origins: BTreeMap::new(),
             r2_secret_access_key: None,
             setup_ticket: None,
             keychain: None,

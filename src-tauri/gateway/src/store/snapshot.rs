@@ -10,6 +10,7 @@ use super::{
     blobs::{mark_missing, set_thumbnail},
     db::{self, DbError},
     meta::meta,
+    vetted::{Vetted, vet},
 };
 use crate::model::{LISTEN, MediaType, Millis, Sha256, Thumbnail};
 
@@ -37,6 +38,15 @@ pub struct Found<'a> {
     pub unmade: &'a [Sha256],
     /// Pictures of another type than noted.
     pub types: &'a [(Sha256, MediaType)],
+}
+
+/// What became of a database from an archive.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// Whether others than this computer could reach the gateway, and no longer can.
+    pub closed: bool,
+    /// Its settings and upstreams.
+    pub vetted: Vetted,
 }
 
 /// Times, none of which can be later than now.
@@ -156,13 +166,14 @@ impl Snapshot {
     }
 
     /// Makes a restored database fit what came with it: bytes that are `absent` are noted as such, thumbnails in `unmade`
-    /// are to be made again, pictures are of the type that their bytes tell, no time is later than `now`, and every copy in the bucket whose bytes are here is to be confirmed again, because much may
-    ///     /// happened there since. Only this computer reaches the gateway afterwards, because to open it to others takes the
-    /// password; whether more could before.
+    /// are to be made again, pictures are of the type that their bytes tell, no time is later than `now`, and every copy in the
+    /// bucket whose bytes are here is to be confirmed again, because much may have happened there since. Settings and upstreams
+    /// that cannot be used go. Only this computer reaches the gateway afterwards, because to open it to others takes the
+    /// password.
     ///
     /// # Errors
     /// [`DbError`].
-    pub fn settle(&mut self, found: &Found<'_>, account: Option<&Admin>, now: Millis) -> Result<bool, DbError> {
+    pub fn settle(&mut self, found: &Found<'_>, account: Option<&Admin>, now: Millis) -> Result<Settled, DbError> {
         let Found { absent, unmade, types } = *found;
         let transaction = self.connection.transaction()?;
         for sha256 in absent {
@@ -180,6 +191,7 @@ impl Snapshot {
             let sql = format!("update {table} set {column} = max(0, min({column}, ?1)) where {column} not between 0 and ?1");
             transaction.execute(&sql, [now])?;
         }
+        let vetted = vet(&transaction)?;
         let closed = transaction.execute("delete from settings where key = ?1 and value <> 'this_computer'", [LISTEN])? > 0;
         transaction.execute(
             "update copies set state = 'pending', lease = null, due_at = ?1 where state = 'stored' and seq in
@@ -192,7 +204,7 @@ impl Snapshot {
             insert_admin(&transaction, account, now)?;
         }
         transaction.commit()?;
-        Ok(closed)
+        Ok(Settled { closed, vetted })
     }
 
     /// Closes it: all of it is in the one file then.

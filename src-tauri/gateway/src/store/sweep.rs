@@ -41,13 +41,17 @@ pub struct Candidate {
 const SAFE: &str = "exists (select 1 from images i where i.sha256 = b.sha256)
     and not exists (select 1 from images i join copies c on c.seq = i.seq where i.sha256 = b.sha256 and c.state <> 'stored')";
 
+/// Some image of the blob `b` has one: its object helps the others.
+const SOMEWHERE: &str = "exists (select 1 from images i join copies c on c.seq = i.seq where i.sha256 = b.sha256 and c.state = 'stored')";
+
 /// No image of the blob `b` was looked at since `?1`.
 const UNUSED: &str = "not exists (select 1 from images i where i.sha256 = b.sha256 and i.accessed_at >= ?1)";
 
 /// Counts files by where their bytes lie.
 pub fn places(connection: &Connection) -> rusqlite::Result<Places> {
     let sql = format!(
-        "select b.state = 'present', b.evicted_at is not null, ({SAFE}), count(*), coalesce(sum(b.bytes), 0) from blobs b group by 1, 2, 3"
+        "select b.state = 'present', b.evicted_at is not null, case b.state when 'present' then {SAFE} else {SOMEWHERE} end, count(*),
+             coalesce(sum(b.bytes), 0) from blobs b group by 1, 2, 3"
     );
     let mut places = Places::default();
     let mut statement = connection.prepare_cached(&sql)?;

@@ -1,6 +1,17 @@
 //! The table of upstreams. Their API keys are in the file of keys.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use url::Url;
+
+use crate::model::Dialect;
+
+/// Longest name, in characters; the table has the same limit.
+const NAME_MAX: usize = 64;
+
+/// Longest name of a model, in bytes.
+const MODEL_MAX: usize = 256;
 
 /// One provider as it is stored; its API key is in the file of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +30,46 @@ pub struct UpstreamRow {
     pub dialect: Option<String>,
     /// Whether it is used.
     pub enabled: bool,
+}
+
+impl UpstreamRow {
+    /// Puts it into the form that is kept.
+    ///
+    /// # Errors
+    /// What is wrong, by field.
+    pub fn check(&mut self) -> Result<(), BTreeMap<String, String>> {
+        let mut problems = BTreeMap::new();
+        let mut problem = |field: &str, text: &str| problems.insert(field.to_owned(), text.to_owned());
+        self.name = self.name.trim().to_owned();
+        if self.name.is_empty() || self.name.chars().count() > NAME_MAX {
+            problem("name", "must have 1 to 64 characters");
+        }
+        if !matches!(self.kind.as_str(), "openai" | "demo") {
+            problem("kind", "is neither openai nor demo");
+        }
+        if self.dialect.as_deref() == Some("auto") {
+            self.dialect = None;
+        }
+        if self.dialect.as_deref().is_some_and(|word| Dialect::parse(word).is_none()) {
+            problem("dialect", "is none of auto, chat, images");
+        }
+        if self.kind == "openai" {
+            self.base_url = self.base_url.trim().trim_end_matches('/').to_owned();
+            self.model = self.model.trim().to_owned();
+            let url = Url::parse(&self.base_url).ok();
+            let fits =
+                url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none());
+            if !fits {
+                problem("base_url", "must begin with http:// or https:// and hold no user name");
+            }
+            if self.model.is_empty() || self.model.len() > MODEL_MAX {
+                problem("model", "must have 1 to 256 characters");
+            }
+        } else {
+            (self.base_url, self.model) = (String::new(), "demo".into());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
 }
 
 const COLUMNS: &str = "id, name, kind, base_url, model, dialect, enabled";

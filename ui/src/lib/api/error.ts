@@ -11,13 +11,15 @@ export class ApiError extends Error {
     readonly fields: Record<string, string> = {},
     /** Seconds until another try makes sense. */
     readonly retryAfter: number | null = null,
+    /** How many images it would concern, where a question is to be answered first. */
+    readonly count: number | null = null,
   ) {
     super(message);
     this.name = 'ApiError';
   }
 }
 
-type Body = { error?: { code?: unknown; message?: unknown; fields?: unknown } };
+type Body = { error?: { code?: unknown; message?: unknown; fields?: unknown; count?: unknown } };
 
 /** From an answer that is no success; `body` is what could be read of it. */
 export function fromAnswer(response: Response, body: unknown): ApiError {
@@ -29,6 +31,7 @@ export function fromAnswer(response: Response, body: unknown): ApiError {
     response.status,
     told?.fields && typeof told.fields === 'object' ? (told.fields as Record<string, string>) : {},
     Number.isFinite(wait) && wait > 0 ? wait : null,
+    typeof told?.count === 'number' ? told.count : null,
   );
 }
 

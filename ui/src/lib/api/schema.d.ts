@@ -1795,7 +1795,10 @@ export interface paths {
     delete?: never;
     options?: never;
     head?: never;
-    /** Changes settings: all of them, or none if one cannot be used. */
+    /**
+     * Changes settings: all of them, or none if one cannot be used. Another bucket, or none, while images are in the present one
+     *     alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant.
+     */
     patch: {
       parameters: {
         query?: never;
@@ -1816,6 +1819,12 @@ export interface paths {
           content: {
             'application/json': components['schemas']['SettingItems'];
           };
+        };
+        409: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
         };
         /** @description A failure. */
         default: {
@@ -2627,6 +2636,7 @@ export interface components {
       disk: null | components['schemas']['Disk'];
       /** @description What clearing would lose for ever if last copies may go. */
       last_copies: components['schemas']['Amount'];
+      left_behind: null | components['schemas']['LeftBehind'];
       local_only: components['schemas']['Amount'];
       missing: components['schemas']['Amount'];
       sweep: components['schemas']['SweepView'];
@@ -2641,6 +2651,8 @@ export interface components {
     };
     /** @description Changes: a value, or `null` for what holds when nothing is set. */
     ChangeSettings: {
+      /** @description Also if images whose bytes are in the present bucket alone are not found any more afterwards. */
+      leave_images?: boolean;
       values: {
         [key: string]: string | null;
       };
@@ -2800,6 +2812,11 @@ export interface components {
     ErrorDetail: {
       /** @description Stable. */
       code: string;
+      /**
+       * Format: int64
+       * @description How many images it would concern, where a question is to be answered first.
+       */
+      count: number | null;
       /** @description What is wrong with which field; mostly empty. */
       fields: {
         [key: string]: string;
@@ -3072,6 +3089,13 @@ export interface components {
     /** @description The latest examination since the start. */
     Latest: {
       report: null | components['schemas']['Examined'];
+    };
+    /** @description Images that are not found now: they are in a bucket alone, and it is not the one that is used. */
+    LeftBehind: {
+      /** Format: int64 */
+      count: number;
+      /** @description Host, bucket and prefix of where most of them are. */
+      place: string;
     };
     /** @enum {string} */
     Level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -3369,6 +3393,7 @@ export interface components {
       first_request_at: number | null;
       images: components['schemas']['ImageFigures'];
       latest: components['schemas']['Image'][];
+      left_behind: null | components['schemas']['LeftBehind'];
       running: components['schemas']['Running'][];
       uploads: null | components['schemas']['Uploads'];
       upstream: components['schemas']['Upstream'];
@@ -3534,6 +3559,11 @@ export interface components {
        * @description `null`: it is fixed by the environment, or the built-in demo that is there when nothing else is.
        */
       id: number | null;
+      /**
+       * @description The server that its stored key was entered for, where that is another one than this: the key is not sent and has to be
+       *     entered again.
+       */
+      key_for: string | null;
       kind: components['schemas']['UpstreamKind'];
       /** @description What it taught by refusing. */
       learnt: string[];

@@ -2,6 +2,7 @@
 // itself, 2 s after the last change or when a field is left. What is valid is saved even if something else is not.
 import { SvelteMap } from 'svelte/reactivity';
 import { api, asApiError, call, type ApiError } from '$lib/api';
+import { mayLeave } from './bucket/leaving';
 import { problemOf, refusalOf, same, type Setting } from './settingsCheck';
 
 const PATIENCE_MS = 2_000;
@@ -128,10 +129,11 @@ export class SettingsDraft {
     return batch;
   }
 
-  /** Whether to go on with what is left. */
-  async #send(batch: Map<string, Value>): Promise<boolean> {
+  /** Whether to go on with what is left. `leaving`: also if pictures in the present bucket are not found any more. */
+  async #send(batch: Map<string, Value>, leaving = false): Promise<boolean> {
     try {
-      const answer = await call(api.PATCH('/settings', { body: { values: Object.fromEntries(batch) } }));
+      const body = { values: Object.fromEntries(batch), leave_images: leaving };
+      const answer = await call(api.PATCH('/settings', { body }));
       this.take(answer.items);
       this.savedAt = Date.now();
       for (const [key, value] of batch) if (this.typed.get(key) === value) this.#saved(key, value);
@@ -139,6 +141,12 @@ export class SettingsDraft {
       return true;
     } catch (cause) {
       const error = asApiError(cause);
+      if (error.code === 'images_left_behind' && !leaving) {
+        if (await mayLeave(error.count ?? 0)) return this.#send(batch, true);
+        // The present bucket stays, and its fields say so again.
+        for (const key of batch.keys()) if (this.find(key)?.section === 'bucket') this.#drop(key);
+        return true;
+      }
       const refused = Object.entries(error.fields).filter(([key]) => batch.has(key));
       for (const [key, detail] of refused) {
         const item = this.find(key);

@@ -28,6 +28,8 @@ export const jobProgress = (job: Job) =>
 export function jobEnd(job: Job): string {
   if (job.state === 'cancelled') return m.job_cancelled({ done: count(job.done) });
   if (job.state === 'failed') return job.message ?? m.job_failed();
+  if (job.failed > 0 && job.kind === 'check_files')
+    return m.job_check_found({ done: count(job.done), failed: count(job.failed) });
   if (job.failed > 0) return m.job_done_with_failures({ done: count(job.done), failed: count(job.failed) });
   if (job.done === 0) return m.job_done_nothing();
   return job.bytes > 0 && FREES.has(job.kind)

@@ -14,6 +14,7 @@ const KNOWN: Record<string, () => Explanation> = {
   weak_password: () => ({ text: m.err_weak_password(), remedy: null }),
   wrong_credentials: () => ({ text: m.err_wrong_credentials(), remedy: null }),
   invalid_settings: () => ({ text: m.err_invalid_settings(), remedy: null }),
+  images_left_behind: () => ({ text: m.err_images_left_behind(), remedy: m.err_images_left_behind_do() }),
   invalid_upstream: () => ({ text: m.err_invalid_upstream(), remedy: null }),
   invalid_request: () => ({ text: m.err_invalid_request(), remedy: null }),
   bucket_unavailable: () => ({ text: m.err_bucket_unavailable(), remedy: null }),

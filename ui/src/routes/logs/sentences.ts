@@ -30,6 +30,16 @@ const EVENTS: Record<string, (fields: Fields) => string> = {
   account_made: (f) => m.logs_ev_account_made({ name: f.username ?? '' }),
   sign_in_failed: (f) => m.logs_ev_sign_in_failed({ address: f.address ?? '' }),
   password: () => m.logs_ev_password(),
+  images_left_behind: (f) => m.logs_ev_left_behind({ count: f.count ?? '?', place: f.place ?? '' }),
+  copy_lost: (f) => m.logs_ev_copy_lost({ id: short(f.image), why: f.error ?? f.code ?? '' }),
+  compared_bucket: (f) =>
+    m.logs_ev_compared_bucket({
+      compared: f.compared ?? '0',
+      again: f.again ?? '0',
+      lost: f.lost ?? '0',
+    }),
+  key_held_back: (f) => m.logs_ev_key_held_back({ name: f.upstream ?? '', server: f.server ?? '' }),
+  twin_helped: (f) => m.logs_ev_twin_helped({ id: short(f.image) }),
 };
 
 /** A line in words. */

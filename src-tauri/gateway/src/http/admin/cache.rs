@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     error::{AdminError, Body},
-    overview::Disk,
+    overview::{Disk, LeftBehind},
     words::{BucketCondition, BucketStepName, Hindrance, JobKindName, JobState, SweepPause},
 };
 use crate::{
@@ -118,6 +118,8 @@ pub struct Cache {
     cloud_only: Amount,
     missing: Amount,
     bucket: BucketView,
+    /// Images that only another bucket than this has; `null`: none.
+    left_behind: Option<LeftBehind>,
     /// `null` without a bucket.
     uploads: Option<CopyFigures>,
     sweep: SweepView,
@@ -240,6 +242,7 @@ pub async fn cache(State(app): State<App>) -> Result<Json<Cache>, AdminError> {
         cloud_only: places.cloud_only.into(),
         missing: places.missing.into(),
         bucket: bucket_view(&app),
+        left_behind: app.library.left_behind().await?.map(LeftBehind::from),
         uploads: has_bucket.then_some(CopyFigures {
             pending: copied.pending,
             failed: copied.failed,

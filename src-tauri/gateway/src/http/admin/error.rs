@@ -33,6 +33,8 @@ pub struct ErrorDetail {
     message: String,
     /// What is wrong with which field; mostly empty.
     fields: BTreeMap<String, String>,
+    /// How many images it would concern, where a question is to be answered first.
+    count: Option<i64>,
 }
 
 /// A failure.
@@ -42,18 +44,24 @@ pub struct AdminError {
     code: &'static str,
     message: String,
     fields: BTreeMap<String, String>,
+    count: Option<i64>,
     retry_after: Option<Duration>,
 }
 
 impl AdminError {
     /// A failure.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), fields: BTreeMap::new(), retry_after: None }
+        Self { status, code, message: message.into(), fields: BTreeMap::new(), count: None, retry_after: None }
     }
 
     /// There is no such thing.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    /// It would concern so many images: somebody has to say that it is meant.
+    pub fn concerns(code: &'static str, count: i64, message: impl Into<String>) -> Self {
+        Self { count: Some(count), ..Self::new(StatusCode::CONFLICT, code, message) }
     }
 
     /// Values that cannot be used.
@@ -69,8 +77,8 @@ impl AdminError {
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        let body = ErrorBody { error: ErrorDetail { code: self.code.into(), message: self.message, fields: self.fields } };
-        let mut response = (self.status, Json(body)).into_response();
+        let error = ErrorDetail { code: self.code.into(), message: self.message, fields: self.fields, count: self.count };
+        let mut response = (self.status, Json(ErrorBody { error })).into_response();
         if let Some(after) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }

@@ -76,6 +76,20 @@ pub struct Uploads {
     failed: i64,
 }
 
+/// Images that are not found now: they are in a bucket alone, and it is not the one that is used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LeftBehind {
+    count: i64,
+    /// Host, bucket and prefix of where most of them are.
+    place: String,
+}
+
+impl From<store::left_behind::LeftBehind> for LeftBehind {
+    fn from(left: store::left_behind::LeftBehind) -> Self {
+        Self { count: left.count, place: model::place_label(&left.place) }
+    }
+}
+
 /// Drawings of a day.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DayFigures {
@@ -112,6 +126,8 @@ pub struct Stats {
     disk: Option<Disk>,
     /// `null`: no bucket is set.
     uploads: Option<Uploads>,
+    /// `null`: none.
+    left_behind: Option<LeftBehind>,
     days: Vec<DayFigures>,
     running: Vec<Running>,
     latest: Vec<Image>,
@@ -176,6 +192,7 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, AdminError> {
         bytes: figures.bytes,
         disk,
         uploads,
+        left_behind: app.library.left_behind().await?.map(LeftBehind::from),
         days: days.into_iter().map(|day| DayFigures { day: day.day, ok: day.ok, failed: day.failed, mean_ms: day.mean_ms }).collect(),
         running: running(&app),
         latest: latest.into_iter().map(|listed| Image::shown(listed, &app)).collect(),

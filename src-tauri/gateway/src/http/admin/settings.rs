@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     http::App,
-    model::{BUCKET_SECRET, Event, LISTEN, SETTINGS, Secret, Setting, Shape as Takes, now},
-    settings::{Keys, Settings},
+    model::{BUCKET_SECRET, BucketConfig, Event, LISTEN, SETTINGS, Secret, Setting, Shape as Takes, now},
+    settings::{Keys, Settings, bucket_of},
     store::{DbError, load_settings, save_settings},
 };
 
@@ -68,6 +68,9 @@ pub struct SettingItems {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChangeSettings {
     values: BTreeMap<String, Option<String>>,
+    /// Also if images whose bytes are in the present bucket alone are not found any more afterwards.
+    #[serde(default)]
+    leave_images: bool,
 }
 
 /// The key of clients.
@@ -153,8 +156,9 @@ pub async fn list(State(app): State<App>) -> Result<Json<SettingItems>, AdminErr
     items(&app).await
 }
 
-/// Changes settings: all of them, or none if one cannot be used.
-#[utoipa::path(patch, path = "/settings", request_body = ChangeSettings, responses((status = 200, body = SettingItems)))]
+/// Changes settings: all of them, or none if one cannot be used. Another bucket, or none, while images are in the present one
+/// alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant.
+#[utoipa::path(patch, path = "/settings", request_body = ChangeSettings, responses((status = 200, body = SettingItems), (status = 409)))]
 pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) -> Result<Json<SettingItems>, AdminError> {
     let (mut values, mut problems) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in body.values {
@@ -176,15 +180,53 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     if !problems.is_empty() {
         return Err(AdminError::invalid("invalid_settings", problems));
     }
-    store(&app, values).await?;
+    store(&app, values, body.leave_images).await?;
     items(&app).await
 }
 
+/// The bucket that would be used with these values.
+fn bucket_with(app: &App, table: &BTreeMap<String, String>, values: &BTreeMap<String, Option<String>>) -> Option<BucketConfig> {
+    let value = |key: &str| {
+        let Some(setting) = Setting::find(key) else { return String::new() };
+        let given = values.get(key).cloned().unwrap_or_else(|| table.get(key).and_then(|stored| setting.check(stored).ok()));
+        app.config.fixed.get(key).cloned().or(given).unwrap_or_else(|| setting.default.to_owned())
+    };
+    let secret = match values.get(BUCKET_SECRET) {
+        Some(given) => given.clone().map(Secret::new),
+        None => app.secrets.secrets().r2_secret_access_key,
+    };
+    bucket_of(&value, app.config.bucket_secret.clone().or(secret))
+}
+
+/// Images whose only bytes are in the present bucket must not vanish with a slip of the pen.
+async fn check_leaving(app: &App, values: &BTreeMap<String, Option<String>>, leave_images: bool) -> Result<(), AdminError> {
+    if !values.keys().any(|key| key.starts_with("r2_") || key.starts_with("s3_")) {
+        return Ok(());
+    }
+    let table = app.library.db().read(load_settings).await?;
+    let target = bucket_with(app, &table, values);
+    let count = app.library.would_hide(target.as_ref()).await?;
+    if count == 0 {
+        return Ok(());
+    }
+    if !leave_images {
+        let label = app.settings.snapshot().bucket.as_ref().map_or_else(|| "the bucket of before".to_owned(), BucketConfig::label);
+        let message = format!(
+            "{count} images are only in {label} and would not be found any more; copy its objects to the new place first, or send \
+             leave_images to change it all the same: using that bucket again brings them back"
+        );
+        return Err(AdminError::concerns("images_left_behind", count, message));
+    }
+    tracing::warn!(count, "the bucket is changed although images are in it alone: a person said so");
+    Ok(())
+}
+
 /// Keeps values that were checked, and goes by them from now on.
-pub async fn store(app: &App, mut values: BTreeMap<String, Option<String>>) -> Result<(), AdminError> {
+pub async fn store(app: &App, mut values: BTreeMap<String, Option<String>>, leave_images: bool) -> Result<(), AdminError> {
     let keys: Vec<String> = values.keys().cloned().collect();
     // One after the other: the snapshot must be that of the last change.
     let _changing = app.changing.lock().await;
+    check_leaving(app, &values, leave_images).await?;
     if let Some(secret) = values.remove(BUCKET_SECRET) {
         let secret = secret.filter(|secret| !secret.is_empty()).map(Secret::new);
         app.secrets.change(move |secrets| secrets.r2_secret_access_key = secret).await?;

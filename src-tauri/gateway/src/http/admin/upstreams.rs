@@ -23,9 +23,6 @@ use crate::{
     upstream::{Quirk, Upstream as Provider},
 };
 
-/// Longest name, in characters; the table has the same limit.
-const NAME_MAX: usize = 64;
-
 /// Most upstreams.
 const UPSTREAMS_MAX: usize = 50;
 
@@ -51,6 +48,9 @@ pub struct Upstream {
     model: String,
     dialect: UpstreamDialect,
     has_key: bool,
+    /// The server that its stored key was entered for, where that is another one than this: the key is not sent and has to be
+    /// entered again.
+    key_for: Option<String>,
     enabled: bool,
     locked: bool,
     /// The one that is asked.
@@ -142,6 +142,7 @@ impl Upstream {
 }
 
 fn shown(app: &App, upstream: &dyn Provider, row: Option<&UpstreamRow>, preferred: bool, has_key: bool) -> Upstream {
+    let secrets = app.secrets.secrets();
     let traits = app.relay.learnt().of(upstream);
     let health = app.relay.health_of(upstream);
     Upstream {
@@ -152,6 +153,7 @@ fn shown(app: &App, upstream: &dyn Provider, row: Option<&UpstreamRow>, preferre
         model: upstream.model().to_owned(),
         dialect: upstream.dialect().map_or("auto", Dialect::word).into(),
         has_key,
+        key_for: row.and_then(|row| secrets.held_back(row.id, &row.base_url)).map(str::to_owned),
         enabled: row.is_none_or(|row| row.enabled),
         locked: row.is_none(),
         preferred,
@@ -177,7 +179,7 @@ pub async fn all(app: &App) -> Result<Vec<Upstream>, AdminError> {
         items.push(shown(app, &*fixed, None, true, has_key));
     }
     for row in app.library.db().read(upstreams::list).await? {
-        let key = secrets.upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""));
+        let key = secrets.upstream_key(row.id, &row.base_url).cloned().unwrap_or_else(|| Secret::new(""));
         let has_key = !key.expose().is_empty();
         if let Ok(upstream) = providers::from_row(&row, key) {
             let is_preferred = !items.iter().any(|item| item.preferred) && row.enabled && upstream.identity() == preferred;
@@ -212,36 +214,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<Upstreams>, AdminError>
 }
 
 fn check_row(row: &mut UpstreamRow) -> Result<(), AdminError> {
-    let mut problems = std::collections::BTreeMap::new();
-    let mut problem = |field: &str, text: &str| problems.insert(field.to_owned(), text.to_owned());
-    row.name = row.name.trim().to_owned();
-    if row.name.is_empty() || row.name.chars().count() > NAME_MAX {
-        problem("name", "must have 1 to 64 characters");
-    }
-    if !matches!(row.kind.as_str(), "openai" | "demo") {
-        problem("kind", "is neither openai nor demo");
-    }
-    if row.dialect.as_deref() == Some("auto") {
-        row.dialect = None;
-    }
-    if row.dialect.as_deref().is_some_and(|word| Dialect::parse(word).is_none()) {
-        problem("dialect", "is none of auto, chat, images");
-    }
-    if row.kind == "openai" {
-        row.base_url = row.base_url.trim().trim_end_matches('/').to_owned();
-        row.model = row.model.trim().to_owned();
-        let url = Url::parse(&row.base_url).ok();
-        let fits = url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none());
-        if !fits {
-            problem("base_url", "must begin with http:// or https:// and hold no user name");
-        }
-        if row.model.is_empty() || row.model.len() > 256 {
-            problem("model", "must have 1 to 256 characters");
-        }
-    } else {
-        (row.base_url, row.model) = (String::new(), "demo".into());
-    }
-    if problems.is_empty() { Ok(()) } else { Err(AdminError::invalid("invalid_upstream", problems)) }
+    row.check().map_err(|problems| AdminError::invalid("invalid_upstream", problems))
 }
 
 async fn check_name(app: &App, row: &UpstreamRow) -> Result<(), AdminError> {
@@ -268,15 +241,13 @@ fn is_same_server(one: &str, other: &str) -> bool {
     matches!((Url::parse(one), Url::parse(other)), (Ok(one), Ok(other)) if one.origin() == other.origin())
 }
 
-async fn set_key(app: &App, id: i64, key: Secret) -> Result<(), AdminError> {
-    let change = move |secrets: &mut crate::store::Secrets| {
-        if key.expose().is_empty() {
-            secrets.upstream_keys.remove(&id);
-        } else {
-            secrets.upstream_keys.insert(id, key);
-        }
-    };
-    Ok(app.secrets.change(change).await?)
+/// Keeps a key for the server at `base_url`; an empty one forgets it.
+async fn set_key(app: &App, id: i64, base_url: String, key: Secret) -> Result<(), AdminError> {
+    Ok(app.secrets.change(move |secrets| secrets.set_upstream_key(id, &base_url, key)).await?)
+}
+
+async fn forget_key(app: &App, id: i64) -> Result<(), AdminError> {
+    Ok(app.secrets.change(move |secrets| secrets.forget_upstream(id)).await?)
 }
 
 /// Adds an upstream.
@@ -291,9 +262,10 @@ pub async fn add(State(app): State<App>, Body(body): Body<NewUpstream>) -> Resul
     check_name(&app, &row).await?;
     // Numbers come again: the new row must not find the key of one that is gone.
     providers::forget_stray_keys(app.library.db(), &app.secrets).await?;
+    let base_url = row.base_url.clone();
     let id = app.library.db().write(move |t| upstreams::insert(t, &row, now())).await?;
     if let Some(key) = key {
-        set_key(&app, id, key).await?;
+        set_key(&app, id, base_url, key).await?;
     }
     reload(&app).await
 }
@@ -313,17 +285,21 @@ pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Bod
     row.enabled = body.enabled.unwrap_or(row.enabled);
     check_row(&mut row)?;
     check_name(&app, &row).await?;
-    if !is_same_server(&before, &row.base_url) && app.secrets.secrets().upstream_keys.contains_key(&id) {
+    let secrets = app.secrets.secrets();
+    // Back to the server that a key was entered for, the key is good again.
+    let fits = secrets.upstream_origins.contains_key(&id) && secrets.upstream_key(id, &row.base_url).is_some();
+    if !is_same_server(&before, &row.base_url) && secrets.upstream_keys.contains_key(&id) && !fits {
         // A stored key goes to the server that it was stored for and nowhere else.
         if key.is_none() {
             return Err(AdminError::field("invalid_upstream", "api_key", "the address is another one: enter the key for it"));
         }
         // The old key goes first: whatever fails behind this, the new server does not get it.
-        set_key(&app, id, Secret::new("")).await?;
+        forget_key(&app, id).await?;
     }
+    let base_url = row.base_url.clone();
     app.library.db().write(move |t| upstreams::update(t, &row)).await?;
     if let Some(key) = key {
-        set_key(&app, id, key).await?;
+        set_key(&app, id, base_url, key).await?;
     }
     reload(&app).await
 }
@@ -336,7 +312,7 @@ pub async fn remove(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<
         return Err(AdminError::not_found("upstream"));
     }
     // The key goes first: one without a row would be the next upstream's that gets this number.
-    set_key(&app, id, Secret::new("")).await?;
+    forget_key(&app, id).await?;
     app.library.db().write(move |t| upstreams::delete(t, id)).await?;
     reload(&app).await
 }
@@ -388,7 +364,7 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<T
         Some(key) => check_key(key)?,
         // A stored key goes to the address that it was stored for and nowhere else.
         None if stored_url.as_deref() == Some(row.base_url.as_str()) => {
-            app.secrets.secrets().upstream_keys.get(&row.id).cloned().unwrap_or_else(|| Secret::new(""))
+            app.secrets.secrets().upstream_key(row.id, &row.base_url).cloned().unwrap_or_else(|| Secret::new(""))
         }
         None => Secret::new(""),
     };

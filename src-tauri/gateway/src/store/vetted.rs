@@ -1,0 +1,110 @@
+//! Settings and upstreams of a database that came from elsewhere. What the admin's API would refuse goes; what decides who is
+//! reached, where pictures go and what is removed is named, so that a person looks at it.
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::upstreams;
+use crate::model::{BUCKET_SECRET, Setting};
+
+/// Longest value that is looked at, in bytes; no setting takes a longer one.
+const VALUE_MAX: i64 = 64 * 1024;
+
+/// Most that is told of one value, in characters.
+const SHOWN_MAX: usize = 120;
+
+/// Most things of each kind that are told.
+const TOLD_MAX: usize = 100;
+
+/// Settings by which somebody else could reach in, have pictures sent elsewhere, or have them removed.
+const NOTABLE: [&str; 11] = [
+    "public_base_url",
+    "allowed_hosts",
+    "fetch_external_images",
+    "r2_account_id",
+    "r2_bucket",
+    "s3_endpoint",
+    "s3_prefix",
+    "bucket_public_url",
+    "bucket_links",
+    "evict_last_copy",
+    "delete_cloud_with_metadata",
+];
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vetted {
+    /// What went, and why.
+    pub dropped: Vec<(String, String)>,
+    /// What a person should look at, and its value.
+    pub notable: Vec<(String, String)>,
+}
+
+/// Text of somebody else, for a terminal.
+fn shown(text: &str) -> String {
+    let shortened: String = text.chars().take(SHOWN_MAX).collect();
+    let more = if shortened.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", shortened.escape_debug())
+}
+
+impl Vetted {
+    fn drop(&mut self, what: &str, why: &str) {
+        if self.dropped.len() < TOLD_MAX {
+            self.dropped.push((shown(what), shown(why)));
+        }
+    }
+}
+
+/// Looks through both tables and removes what cannot be used.
+pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
+    let mut vetted = Vetted::default();
+    let too_long = transaction.execute("delete from settings where octet_length(key) > ?1 or octet_length(value) > ?1", [VALUE_MAX])?;
+    if too_long > 0 {
+        vetted.drop(&format!("{too_long} settings"), "are longer than any setting can be");
+    }
+    for (key, value) in settings(transaction)? {
+        let checked = match Setting::find(&key) {
+            None => Err("there is no such setting".to_owned()),
+            Some(setting) if setting.key == BUCKET_SECRET => Err("keys are not kept in the database".to_owned()),
+            Some(setting) => setting.check(&value).map(|checked| (setting, checked)),
+        };
+        match checked {
+            Ok((setting, checked)) => {
+                if NOTABLE.contains(&setting.key) && checked != setting.default {
+                    vetted.notable.push((setting.key.to_owned(), shown(&checked)));
+                }
+                if checked != value {
+                    transaction.execute("update settings set value = ?2 where key = ?1", params![key, checked])?;
+                }
+            }
+            Err(why) => {
+                transaction.execute("delete from settings where key = ?1", [&key])?;
+                vetted.drop(&key, &why);
+            }
+        }
+    }
+    for mut row in upstreams::list(transaction)? {
+        let name = row.name.clone();
+        match row.check() {
+            Ok(()) => {
+                if row.enabled && row.kind == "openai" && vetted.notable.len() < TOLD_MAX {
+                    vetted.notable.push((format!("upstream {}", shown(&row.name)), shown(&row.base_url)));
+                }
+                if upstreams::update(transaction, &row).is_err() {
+                    upstreams::delete(transaction, row.id)?;
+                    vetted.drop(&format!("upstream {name}"), "has the name of another one");
+                }
+            }
+            Err(problems) => {
+                upstreams::delete(transaction, row.id)?;
+                let why: Vec<String> = problems.iter().map(|(field, problem)| format!("{field} {problem}")).collect();
+                vetted.drop(&format!("upstream {name}"), &why.join("; "));
+            }
+        }
+    }
+    Ok(vetted)
+}
+
+fn settings(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare("select key, value from settings order by key")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
