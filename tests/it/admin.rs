@@ -175,8 +175,9 @@ async fn settings_are_checked_kept_and_hold_at_once() {
     let back = admin.send(Method::PATCH, "settings", &json!({"values": {"gateway_model": null}})).await;
     assert_eq!(item(&back, "gateway_model")["value"], "picgate");
     // The key of clients.
-    let old = admin.get("gateway-key").await["key"].clone();
-    let new = admin.send(Method::POST, "gateway-key", &json!({})).await["key"].as_str().expect("a key").to_owned();
+    let password = json!({"password": "correct horse"});
+    let old = admin.send(Method::POST, "gateway-key/show", &password).await["key"].clone();
+    let new = admin.send(Method::POST, "gateway-key", &password).await["key"].as_str().expect("a key").to_owned();
     assert_ne!(old, json!(new));
     assert_eq!(app.http.get(format!("{}/v1/models", app.url)).bearer_auth(&new).send().await.expect("an answer").status(), 200);
     assert_eq!(

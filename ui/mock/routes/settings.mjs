@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { bucket } from '../cache.mjs';
 import { tell } from '../events.mjs';
 import { Failure } from '../http.mjs';
-import { nextId, state } from '../state.mjs';
+import { confirmed, nextId, state } from '../state.mjs';
 
 function wrong(setting, value) {
     const { shape } = setting;
@@ -96,14 +96,19 @@ export const closed = {
         tell('settings', {});
         return { items: state.settings };
     },
-    'GET /gateway-key': () => ({ key: state.gatewayKey, locked_by: null }),
+    'GET /gateway-key': () => ({ locked_by: null }),
+    'POST /gateway-key/show': ({ body }) => {
+        confirmed(body.password);
+        return { key: state.gatewayKey, locked_by: null };
+    },
     'POST /gateway-key': ({ body }) => {
+        confirmed(body.password);
         if (body.key !== undefined && body.key.length < 8)
             throw new Failure(422, 'invalid_key', 'the key is too short', {
                 fields: { key: '至少 8 个字符' },
             });
         state.gatewayKey = body.key ?? `pg-${randomBytes(16).toString('hex')}`;
-        return { key: state.gatewayKey };
+        return { key: state.gatewayKey, locked_by: null };
     },
     'GET /upstreams': () => ({ items: state.upstreams }),
     'POST /upstreams': ({ body }) => {

@@ -1,5 +1,6 @@
 //! The one who may use /admin: a password, sessions, and tickets that open the door once. Knows nothing of cookies.
 
+mod losses;
 mod password;
 mod throttle;
 mod ticket;
@@ -20,6 +21,7 @@ use crate::{
 pub use password::{PASSWORD_MAX, PASSWORD_MIN};
 pub use ticket::Tickets;
 
+use losses::Losses;
 use password::{hash, verify};
 use throttle::Throttle;
 
@@ -56,6 +58,9 @@ pub enum AccountError {
     /// Wrong name or password.
     #[error("name or password is wrong")]
     WrongCredentials,
+    /// This takes the password once more, and none was given.
+    #[error("this takes the password once more")]
+    PasswordNeeded,
     /// Too many attempts; try again after this.
     #[error("too many attempts")]
     TooMany(Duration),
@@ -109,6 +114,7 @@ pub struct Account {
     tickets: Arc<Tickets>,
     throttle: Arc<Throttle>,
     hashing: Arc<Semaphore>,
+    losses: Arc<Losses>,
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -122,7 +128,13 @@ fn ms(duration: Duration) -> i64 {
 impl Account {
     /// Over an opened database; `tickets` open the door once.
     pub fn new(db: Db, tickets: Tickets) -> Self {
-        Self { db, tickets: Arc::new(tickets), throttle: Arc::default(), hashing: Arc::new(Semaphore::new(HASHING)) }
+        Self {
+            db,
+            tickets: Arc::new(tickets),
+            throttle: Arc::default(),
+            hashing: Arc::new(Semaphore::new(HASHING)),
+            losses: Arc::default(),
+        }
     }
 
     /// The account's name; `None` before it was set up.
@@ -271,8 +283,9 @@ impl Account {
     /// Asks who is signed in for the password once more, before something that a borrowed session must not do.
     ///
     /// # Errors
-    /// [`AccountError::WrongCredentials`] and what else may fail.
-    pub async fn confirm(&self, password: &str, visitor: &Visitor) -> Result<(), AccountError> {
+    /// [`AccountError::PasswordNeeded`], [`AccountError::WrongCredentials`] and what else may fail.
+    pub async fn confirm(&self, password: Option<&str>, visitor: &Visitor) -> Result<(), AccountError> {
+        let password = password.filter(|password| !password.is_empty()).ok_or(AccountError::PasswordNeeded)?;
         let attempt = self.throttle.begin(visitor.address)?;
         let stored = self.db.read(admin).await?.map(|admin| admin.password);
         if !self.verified(password, stored).await? {
@@ -282,12 +295,23 @@ impl Account {
         Ok(())
     }
 
+    /// Leave to delete so many images for ever. A few go without the password; see [`losses`].
+    ///
+    /// # Errors
+    /// As [`Self::confirm`].
+    pub async fn confirm_loss(&self, count: usize, password: Option<&str>, visitor: &Visitor) -> Result<(), AccountError> {
+        if password.is_none() && self.losses.take(count) {
+            return Ok(());
+        }
+        self.confirm(password, visitor).await
+    }
+
     /// Changes the password and ends all other sessions.
     ///
     /// # Errors
     /// [`AccountError`].
     pub async fn change_password(&self, signed: &Signed, old: &str, new: &str, visitor: &Visitor) -> Result<(), AccountError> {
-        self.confirm(old, visitor).await?;
+        self.confirm(Some(old), visitor).await?;
         password::check(new, &signed.username).map_err(AccountError::BadPassword)?;
         let (hashed, session) = (self.hashed(new).await?, signed.session);
         self.db

@@ -41,6 +41,7 @@ export type About = Schemas['About'];
 export type Finding = Schemas['Finding'];
 export type Shell = Schemas['ShellView'];
 export type ShellPage = Schemas['PageName'];
+export type DeletedItem = Schemas['DeletedItem'];
 export type Listen = Schemas['Listen'];
 export type Reach = Schemas['ReachName'];
 

@@ -14,6 +14,7 @@ use super::{
     words::{BucketCondition, BucketStepName, Hindrance, JobKindName, JobState, SweepPause},
 };
 use crate::{
+    account::Visitor,
     cloud::{self, Bucket},
     http::App,
     jobs::{JobKind, JobView},
@@ -171,9 +172,12 @@ pub struct Jobs {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewJob {
     kind: JobKindName,
-    /// Also what has no other copy: it is lost then.
+    /// Also what has no other copy: it is lost then, so this takes the password.
     #[serde(default)]
     last_copies: bool,
+    /// Once more, with `last_copies`.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 /// A bucket to be tried: what is left out is taken from the settings.
@@ -281,10 +285,13 @@ pub async fn jobs(State(app): State<App>) -> Json<Jobs> {
 
 /// Begins long work.
 #[utoipa::path(post, path = "/jobs", request_body = NewJob, responses((status = 200, body = Job), (status = 409)))]
-pub async fn start(State(app): State<App>, Body(body): Body<NewJob>) -> Result<Json<Job>, AdminError> {
+pub async fn start(State(app): State<App>, visitor: Visitor, Body(body): Body<NewJob>) -> Result<Json<Job>, AdminError> {
     let kind = JobKind::parse(body.kind.word()).ok_or_else(|| AdminError::field("invalid_request", "kind", "is not known"))?;
     if kind == JobKind::Import {
         return Ok(Json(super::import::start(&app)?.into()));
+    }
+    if body.last_copies {
+        app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
     let job = app.sweep.start(kind, false, body.last_copies);
     let job = job.ok_or_else(|| AdminError::new(StatusCode::CONFLICT, "job_running", "a job of this kind runs already"))?;

@@ -100,6 +100,7 @@ impl From<AccountError> for AdminError {
             AccountError::NotSetUp => Self::new(StatusCode::CONFLICT, "not_set_up", message),
             AccountError::WrongTicket => Self::new(StatusCode::FORBIDDEN, "wrong_ticket", message),
             AccountError::WrongCredentials => Self::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message),
+            AccountError::PasswordNeeded => Self::new(StatusCode::FORBIDDEN, "password_needed", message),
             AccountError::TooMany(after) => {
                 Self { retry_after: Some(after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message) }
             }

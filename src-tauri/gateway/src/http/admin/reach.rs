@@ -106,7 +106,7 @@ pub async fn set_listen(
     let present = app.settings.snapshot().reach;
     // Closing takes nothing: who is in a hurry must not look for a password.
     if reach as u8 > present as u8 {
-        app.account.confirm(body.password.as_deref().unwrap_or_default(), &visitor).await?;
+        app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
     super::settings::store(&app, [(LISTEN.to_owned(), Some(reach.word().to_owned()))].into()).await?;
     tracing::info!(reach = reach.word(), username = signed.username, "who can reach the gateway was changed");

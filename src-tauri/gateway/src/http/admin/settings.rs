@@ -11,6 +11,7 @@ use super::{
     words::Section,
 };
 use crate::{
+    account::Visitor,
     http::App,
     model::{BUCKET_SECRET, Event, LISTEN, SETTINGS, Secret, Setting, Shape as Takes, now},
     settings::{Keys, Settings},
@@ -70,6 +71,13 @@ pub struct ChangeSettings {
     values: BTreeMap<String, Option<String>>,
 }
 
+/// What may be known of the key of clients without the password.
+#[derive(Serialize, ToSchema)]
+pub struct GatewayKeyState {
+    /// The variable that fixes it.
+    locked_by: Option<&'static str>,
+}
+
 /// The key of clients.
 #[derive(Serialize, ToSchema)]
 pub struct GatewayKey {
@@ -78,11 +86,21 @@ pub struct GatewayKey {
     locked_by: Option<&'static str>,
 }
 
+/// The password once more: who holds the key spends money.
+#[derive(Deserialize, ToSchema)]
+pub struct ShowGatewayKey {
+    #[serde(default)]
+    password: Option<String>,
+}
+
 /// Another key; without one a random one is made.
 #[derive(Deserialize, ToSchema)]
 pub struct NewGatewayKey {
     #[serde(default)]
     key: Option<String>,
+    /// Once more.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 fn shape(setting: &Setting) -> Shape {
@@ -207,16 +225,34 @@ pub async fn apply(app: &App) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The key that clients need.
-#[utoipa::path(get, path = "/gateway-key", responses((status = 200, body = GatewayKey)))]
-pub async fn gateway_key(State(app): State<App>) -> Json<GatewayKey> {
-    let locked_by = app.config.gateway_key.as_ref().map(|_| "PICGATE_GATEWAY_KEY");
-    Json(GatewayKey { key: app.settings.snapshot().gateway_key.expose().to_owned(), locked_by })
+fn key_locked_by(app: &App) -> Option<&'static str> {
+    app.config.gateway_key.as_ref().map(|_| "PICGATE_GATEWAY_KEY")
 }
 
-/// Another key; the old one is no longer good.
+/// Whether the key that clients need can be replaced.
+#[utoipa::path(get, path = "/gateway-key", responses((status = 200, body = GatewayKeyState)))]
+pub async fn gateway_key(State(app): State<App>) -> Json<GatewayKeyState> {
+    Json(GatewayKeyState { locked_by: key_locked_by(&app) })
+}
+
+/// The key that clients need; takes the password.
+#[utoipa::path(post, path = "/gateway-key/show", request_body = ShowGatewayKey, responses((status = 200, body = GatewayKey), (status = 403)))]
+pub async fn show_gateway_key(
+    State(app): State<App>,
+    visitor: Visitor,
+    Body(body): Body<ShowGatewayKey>,
+) -> Result<Json<GatewayKey>, AdminError> {
+    app.account.confirm(body.password.as_deref(), &visitor).await?;
+    Ok(Json(GatewayKey { key: app.settings.snapshot().gateway_key.expose().to_owned(), locked_by: key_locked_by(&app) }))
+}
+
+/// Another key; the old one is no longer good. Takes the password.
 #[utoipa::path(post, path = "/gateway-key", request_body = NewGatewayKey, responses((status = 200, body = GatewayKey)))]
-pub async fn new_gateway_key(State(app): State<App>, Body(body): Body<NewGatewayKey>) -> Result<Json<GatewayKey>, AdminError> {
+pub async fn new_gateway_key(
+    State(app): State<App>,
+    visitor: Visitor,
+    Body(body): Body<NewGatewayKey>,
+) -> Result<Json<GatewayKey>, AdminError> {
     if app.config.gateway_key.is_some() {
         return Err(AdminError::field("invalid_settings", "key", "is fixed by PICGATE_GATEWAY_KEY"));
     }
@@ -225,6 +261,7 @@ pub async fn new_gateway_key(State(app): State<App>, Body(body): Body<NewGateway
         Some(_) => return Err(AdminError::field("invalid_settings", "key", "must have 8 to 256 letters, digits or signs, without blanks")),
         None => app.secrets.random_key()?,
     };
+    app.account.confirm(body.password.as_deref(), &visitor).await?;
     let _changing = app.changing.lock().await;
     app.secrets.set_gateway_key(key.clone()).await?;
     let mut settings = (*app.settings.snapshot()).clone();
