@@ -2,6 +2,7 @@
 
 mod losses;
 mod password;
+mod spare;
 mod throttle;
 mod ticket;
 
@@ -23,6 +24,7 @@ pub use ticket::Tickets;
 
 use losses::Losses;
 use password::{hash, verify};
+use spare::Spare;
 use throttle::Throttle;
 
 /// A session that nobody used for so long has ended.
@@ -115,6 +117,7 @@ pub struct Account {
     throttle: Arc<Throttle>,
     hashing: Arc<Semaphore>,
     losses: Arc<Losses>,
+    spare: Arc<Spare>,
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -134,6 +137,7 @@ impl Account {
             throttle: Arc::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
             losses: Arc::default(),
+            spare: Arc::default(),
         }
     }
 
@@ -202,9 +206,11 @@ impl Account {
         }
         attempt.succeeded();
         if outdated {
-            // Only now the password is at hand.
+            // Only now the password is at hand. If the disk is full, the next time will do.
             let hashed = self.hashed(password).await?;
-            self.db.write(move |t| set_admin_password(t, &hashed, now())).await?;
+            if let Err(error) = self.db.write(move |t| set_admin_password(t, &hashed, now())).await {
+                tracing::warn!(%error, "the password's hash cannot be renewed");
+            }
         }
         self.open_session(visitor).await
     }
@@ -232,7 +238,11 @@ impl Account {
         agent.truncate(agent.floor_char_boundary(AGENT_MAX));
         let row = NewSession { token: digest(token.expose()), at: now(), address: visitor.address.to_string(), agent };
         let ended = (now() - ms(IDLE), now() - ms(ABSOLUTE));
-        self.db.write(move |t| insert_session(t, &row, ended)).await?;
+        let kept = row.clone();
+        if let Err(error) = self.db.write(move |t| insert_session(t, &row, ended)).await {
+            tracing::warn!(%error, "a session cannot be written; it is kept in memory, so that somebody can make room");
+            self.spare.open(kept);
+        }
         Ok(token)
     }
 
@@ -242,16 +252,26 @@ impl Account {
     /// [`AccountError::Db`].
     pub async fn who(&self, token: &str) -> Result<Option<Signed>, AccountError> {
         let token = digest(token);
-        let Some((row, username)) = self.db.read(move |c| session_by_token(c, &token)).await? else { return Ok(None) };
         let present = now();
-        if row.seen_at < present - ms(IDLE) || row.created_at < present - ms(ABSOLUTE) {
-            self.db.write(move |t| delete_session(t, row.id)).await?;
-            return Ok(None);
+        let spare = self.spare.used(&token, present);
+        let found = match spare {
+            Some(row) => self.username().await?.map(|username| (row, username)),
+            None => self.db.read(move |c| session_by_token(c, &token)).await?,
+        };
+        let Some((row, username)) = found else { return Ok(None) };
+        let has_ended = row.seen_at < present - ms(IDLE) || row.created_at < present - ms(ABSOLUTE);
+        let noted = if has_ended {
+            self.end(row.id).await.map(drop)
+        } else if row.id >= 0 && row.seen_at < present - ms(TOUCH_EVERY) {
+            self.db.write(move |t| touch_session(t, row.id, present)).await.map_err(AccountError::from)
+        } else {
+            Ok(())
+        };
+        // No reason to shut anybody out: the disk may be full.
+        if let Err(error) = noted {
+            tracing::debug!(%error, "the use of a session cannot be noted");
         }
-        if row.seen_at < present - ms(TOUCH_EVERY) {
-            self.db.write(move |t| touch_session(t, row.id, present)).await?;
-        }
-        Ok(Some(Signed { session: row.id, username }))
+        Ok((!has_ended).then_some(Signed { session: row.id, username }))
     }
 
     /// All sessions that have not ended, the latest first.
@@ -261,7 +281,7 @@ impl Account {
     pub async fn sessions(&self) -> Result<Vec<SessionRow>, AccountError> {
         let (idle, absolute) = (now() - ms(IDLE), now() - ms(ABSOLUTE));
         let rows = self.db.read(list_sessions).await?;
-        Ok(rows.into_iter().filter(|row| row.seen_at >= idle && row.created_at >= absolute).collect())
+        Ok(self.spare.list().into_iter().rev().chain(rows).filter(|row| row.seen_at >= idle && row.created_at >= absolute).collect())
     }
 
     /// Ends a session; whether there was one.
@@ -269,7 +289,7 @@ impl Account {
     /// # Errors
     /// [`AccountError::Db`].
     pub async fn end(&self, session: i64) -> Result<bool, AccountError> {
-        Ok(self.db.write(move |t| delete_session(t, session)).await?)
+        Ok(self.spare.end(session) || self.db.write(move |t| delete_session(t, session)).await?)
     }
 
     /// Ends all sessions but this one.
@@ -277,6 +297,7 @@ impl Account {
     /// # Errors
     /// [`AccountError::Db`].
     pub async fn end_others(&self, session: i64) -> Result<(), AccountError> {
+        self.spare.end_others(session);
         Ok(self.db.write(move |t| delete_other_sessions(t, session)).await?)
     }
 
@@ -320,6 +341,7 @@ impl Account {
                 delete_other_sessions(t, session)
             })
             .await?;
+        self.spare.end_others(session);
         tracing::info!(event = "password", "the admin password was changed; other sessions have ended");
         Ok(())
     }
