@@ -2858,7 +2858,7 @@ export interface components {
       code: string;
       /** @description What is wrong with which field; mostly empty. */
       fields: {
-        [key: string]: string;
+        [key: string]: components['schemas']['FieldProblem'];
       };
       /** @description For a person. */
       message: string;
@@ -2873,6 +2873,25 @@ export interface components {
       findings: components['schemas']['Finding'][];
       /** @description Whether nothing failed. */
       ok: boolean;
+    };
+    /** @enum {string} */
+    FieldFault:
+      | 'unknown'
+      | 'invalid'
+      | 'length'
+      | 'locked'
+      | 'needs_password'
+      | 'taken'
+      | 'too_many'
+      | 'address'
+      | 'characters'
+      | 'moved';
+    /** @description What is wrong with a field. */
+    FieldProblem: {
+      /** @description Stable. */
+      code: components['schemas']['FieldFault'];
+      /** @description For a person, in English. */
+      message: string;
     };
     /** @description Figures that change while things happen. */
     Figures: {

@@ -11,6 +11,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words::FieldFault;
 use crate::{
     account::AccountError,
     library::LibraryError,
@@ -32,7 +33,23 @@ pub struct ErrorDetail {
     /// For a person.
     message: String,
     /// What is wrong with which field; mostly empty.
-    fields: BTreeMap<String, String>,
+    fields: BTreeMap<String, FieldProblem>,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// Stable.
+    code: FieldFault,
+    /// For a person, in English.
+    message: String,
+}
+
+impl FieldProblem {
+    /// A problem; `code` is one of the words of [`FieldFault`].
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
 }
 
 /// A failure.
@@ -41,7 +58,7 @@ pub struct AdminError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    fields: BTreeMap<String, String>,
+    fields: BTreeMap<String, FieldProblem>,
     retry_after: Option<Duration>,
 }
 
@@ -57,13 +74,13 @@ impl AdminError {
     }
 
     /// Values that cannot be used.
-    pub fn invalid(code: &'static str, fields: BTreeMap<String, String>) -> Self {
+    pub fn invalid(code: &'static str, fields: BTreeMap<String, FieldProblem>) -> Self {
         Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "some values cannot be used") }
     }
 
-    /// One value that cannot be used.
-    pub fn field(code: &'static str, field: &str, problem: impl Into<String>) -> Self {
-        Self::invalid(code, BTreeMap::from([(field.to_owned(), problem.into())]))
+    /// One value that cannot be used; `fault` is one of the words of [`FieldFault`].
+    pub fn field(code: &'static str, field: &str, fault: &'static str, problem: impl Into<String>) -> Self {
+        Self::invalid(code, BTreeMap::from([(field.to_owned(), FieldProblem::new(fault, problem))]))
     }
 }
 
@@ -104,8 +121,8 @@ impl From<AccountError> for AdminError {
             AccountError::TooMany(after) => {
                 Self { retry_after: Some(after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message) }
             }
-            AccountError::BadUsername => Self::field("bad_username", "username", message),
-            AccountError::BadPassword(problem) => Self::field("weak_password", "password", problem),
+            AccountError::BadUsername => Self::field("bad_username", "username", "invalid", message),
+            AccountError::BadPassword(problem) => Self::field("weak_password", "password", "invalid", problem),
             AccountError::Db(error) => error.into(),
             AccountError::Hash => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
         }

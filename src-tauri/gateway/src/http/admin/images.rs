@@ -160,7 +160,7 @@ fn read_cursor(text: &str) -> Option<Cursor> {
 
 impl Wanted {
     fn read(&self) -> Result<(GalleryFilter, Option<Cursor>, usize), AdminError> {
-        let bad = |field: &str, problem: &str| AdminError::field("invalid_request", field, problem);
+        let bad = |field: &str, problem: &str| AdminError::field("invalid_request", field, "invalid", problem);
         let sort = match self.sort.as_ref().map(SortBy::word) {
             None | Some("created") => Sort::Created,
             Some("accessed") => Sort::Accessed,
@@ -250,10 +250,10 @@ pub async fn one(State(app): State<App>, client: crate::relay::Client, Path(id):
 #[utoipa::path(post, path = "/images/delete", request_body = Delete, responses((status = 200, body = DeletedItems)))]
 pub async fn delete(State(app): State<App>, visitor: Visitor, Body(body): Body<Delete>) -> Result<Json<DeletedItems>, AdminError> {
     if body.ids.is_empty() || body.ids.len() > DELETE_MAX {
-        return Err(AdminError::field("invalid_request", "ids", format!("must be 1 to {DELETE_MAX}")));
+        return Err(AdminError::field("invalid_request", "ids", "invalid", format!("must be 1 to {DELETE_MAX}")));
     }
     if !DeleteWhat::ALL.contains(&body.what.word()) {
-        return Err(AdminError::field("invalid_request", "what", "is none of local, cloud, all"));
+        return Err(AdminError::field("invalid_request", "what", "invalid", "is none of local, cloud, all"));
     }
     let mut seen = HashSet::new();
     let ids: Vec<ImageId> = body.ids.iter().filter_map(|id| id.parse().ok()).filter(|id: &ImageId| seen.insert(*id)).collect();

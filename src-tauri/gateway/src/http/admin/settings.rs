@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    error::{AdminError, Body},
+    error::{AdminError, Body, FieldProblem},
     words::Section,
 };
 use crate::{
@@ -177,10 +177,15 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     let (mut values, mut problems) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in body.values {
         let checked = match Setting::find(&key) {
-            None => Err("there is no such setting".to_owned()),
-            Some(setting) if setting.key == LISTEN => Err("takes the password: it is changed on its own".to_owned()),
-            Some(setting) if is_fixed(&app, setting) => Err(format!("is fixed by {}", setting.variable())),
-            Some(setting) => value.map(|value| setting.check(&value)).transpose(),
+            None => Err(FieldProblem::new("unknown", "there is no such setting")),
+            Some(setting) if setting.key == LISTEN => {
+                Err(FieldProblem::new("needs_password", "takes the password: it is changed on its own"))
+            }
+            Some(setting) if is_fixed(&app, setting) => Err(FieldProblem::new("locked", format!("is fixed by {}", setting.variable()))),
+            Some(setting) => {
+                let checked = value.map(|value| setting.check(&value)).transpose();
+                checked.map_err(|problem| FieldProblem::new("invalid", problem))
+            }
         };
         match checked {
             Ok(value) => {
@@ -254,11 +259,18 @@ pub async fn new_gateway_key(
     Body(body): Body<NewGatewayKey>,
 ) -> Result<Json<GatewayKey>, AdminError> {
     if app.config.gateway_key.is_some() {
-        return Err(AdminError::field("invalid_settings", "key", "is fixed by PICGATE_GATEWAY_KEY"));
+        return Err(AdminError::field("invalid_settings", "key", "locked", "is fixed by PICGATE_GATEWAY_KEY"));
     }
     let key = match body.key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()) {
         Some(key) if key.len() >= 8 && key.len() <= 256 && key.bytes().all(|b| b.is_ascii_graphic()) => Secret::new(key),
-        Some(_) => return Err(AdminError::field("invalid_settings", "key", "must have 8 to 256 letters, digits or signs, without blanks")),
+        Some(_) => {
+            return Err(AdminError::field(
+                "invalid_settings",
+                "key",
+                "characters",
+                "must have 8 to 256 letters, digits or signs, without blanks",
+            ));
+        }
         None => app.secrets.random_key()?,
     };
     app.account.confirm(body.password.as_deref(), &visitor).await?;

@@ -12,7 +12,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::{
-    error::{AdminError, Body},
+    error::{AdminError, Body, FieldProblem},
     words::{UpstreamDialect, UpstreamKind},
 };
 use crate::{
@@ -213,19 +213,19 @@ pub async fn list(State(app): State<App>) -> Result<Json<Upstreams>, AdminError>
 
 fn check_row(row: &mut UpstreamRow) -> Result<(), AdminError> {
     let mut problems = std::collections::BTreeMap::new();
-    let mut problem = |field: &str, text: &str| problems.insert(field.to_owned(), text.to_owned());
+    let mut problem = |field: &str, code, text: &str| problems.insert(field.to_owned(), FieldProblem::new(code, text));
     row.name = row.name.trim().to_owned();
     if row.name.is_empty() || row.name.chars().count() > NAME_MAX {
-        problem("name", "must have 1 to 64 characters");
+        problem("name", "length", "must have 1 to 64 characters");
     }
     if !matches!(row.kind.as_str(), "openai" | "demo") {
-        problem("kind", "is neither openai nor demo");
+        problem("kind", "invalid", "is neither openai nor demo");
     }
     if row.dialect.as_deref() == Some("auto") {
         row.dialect = None;
     }
     if row.dialect.as_deref().is_some_and(|word| Dialect::parse(word).is_none()) {
-        problem("dialect", "is none of auto, chat, images");
+        problem("dialect", "invalid", "is none of auto, chat, images");
     }
     if row.kind == "openai" {
         row.base_url = row.base_url.trim().trim_end_matches('/').to_owned();
@@ -233,10 +233,10 @@ fn check_row(row: &mut UpstreamRow) -> Result<(), AdminError> {
         let url = Url::parse(&row.base_url).ok();
         let fits = url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none());
         if !fits {
-            problem("base_url", "must begin with http:// or https:// and hold no user name");
+            problem("base_url", "address", "must begin with http:// or https:// and hold no user name");
         }
         if row.model.is_empty() || row.model.len() > 256 {
-            problem("model", "must have 1 to 256 characters");
+            problem("model", "length", "must have 1 to 256 characters");
         }
     } else {
         (row.base_url, row.model) = (String::new(), "demo".into());
@@ -247,10 +247,10 @@ fn check_row(row: &mut UpstreamRow) -> Result<(), AdminError> {
 async fn check_name(app: &App, row: &UpstreamRow) -> Result<(), AdminError> {
     let rows = app.library.db().read(upstreams::list).await?;
     if rows.iter().any(|other| other.id != row.id && other.name == row.name) {
-        return Err(AdminError::field("invalid_upstream", "name", "is the name of another upstream"));
+        return Err(AdminError::field("invalid_upstream", "name", "taken", "is the name of another upstream"));
     }
     if row.id == 0 && rows.len() >= UPSTREAMS_MAX {
-        return Err(AdminError::field("invalid_upstream", "name", format!("there are {UPSTREAMS_MAX} upstreams already")));
+        return Err(AdminError::field("invalid_upstream", "name", "too_many", format!("there are {UPSTREAMS_MAX} upstreams already")));
     }
     Ok(())
 }
@@ -258,7 +258,7 @@ async fn check_name(app: &App, row: &UpstreamRow) -> Result<(), AdminError> {
 fn check_key(key: &str) -> Result<Secret, AdminError> {
     let key = key.trim();
     if key.len() > 4096 || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(AdminError::field("invalid_upstream", "api_key", "holds characters that no key has"));
+        return Err(AdminError::field("invalid_upstream", "api_key", "characters", "holds characters that no key has"));
     }
     Ok(Secret::new(key))
 }
@@ -316,7 +316,7 @@ pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Bod
     if !is_same_server(&before, &row.base_url) && app.secrets.secrets().upstream_keys.contains_key(&id) {
         // A stored key goes to the server that it was stored for and nowhere else.
         if key.is_none() {
-            return Err(AdminError::field("invalid_upstream", "api_key", "the address is another one: enter the key for it"));
+            return Err(AdminError::field("invalid_upstream", "api_key", "moved", "the address is another one: enter the key for it"));
         }
         // The old key goes first: whatever fails behind this, the new server does not get it.
         set_key(&app, id, Secret::new("")).await?;
