@@ -166,6 +166,8 @@ async fn settings_are_checked_kept_and_hold_at_once() {
     let error: Value = response.json().await.expect("JSON");
     let fields: Vec<&String> = error["error"]["fields"].as_object().expect("fields").keys().collect();
     assert_eq!(fields, ["history_images", "nothing", "progress_style"]);
+    let fault = |key: &str| error["error"]["fields"][key]["code"].clone();
+    assert_eq!([fault("history_images"), fault("nothing"), fault("progress_style")], ["invalid", "unknown", "locked"]);
     assert_eq!(item(&admin.get("settings").await, "gateway_model")["value"], "draws", "all or nothing");
     let app = TestApp::in_folder(app.stop().await, &[]).await;
     let log_in =
@@ -175,8 +177,9 @@ async fn settings_are_checked_kept_and_hold_at_once() {
     let back = admin.send(Method::PATCH, "settings", &json!({"values": {"gateway_model": null}})).await;
     assert_eq!(item(&back, "gateway_model")["value"], "picgate");
     // The key of clients.
-    let old = admin.get("gateway-key").await["key"].clone();
-    let new = admin.send(Method::POST, "gateway-key", &json!({})).await["key"].as_str().expect("a key").to_owned();
+    let password = json!({"password": "correct horse"});
+    let old = admin.send(Method::POST, "gateway-key/show", &password).await["key"].clone();
+    let new = admin.send(Method::POST, "gateway-key", &password).await["key"].as_str().expect("a key").to_owned();
     assert_ne!(old, json!(new));
     assert_eq!(app.http.get(format!("{}/v1/models", app.url)).bearer_auth(&new).send().await.expect("an answer").status(), 200);
     assert_eq!(
@@ -240,7 +243,7 @@ async fn an_upstreams_key_goes_to_its_own_server_alone() {
     let moved = admin.request(Method::PATCH, &path).json(&json!({"base_url": second.base_url})).send().await.expect("an answer");
     assert_eq!(moved.status(), 422);
     let said: Value = moved.json().await.expect("JSON");
-    assert!(said["error"]["fields"]["api_key"].is_string(), "{said}");
+    assert_eq!(said["error"]["fields"]["api_key"]["code"], "moved", "{said}");
     draw(&app, &first, "a fox", 1, 30).await;
     // Another path on the same server keeps the key; a key of its own, or none, lets it move.
     let same = admin.send(Method::PATCH, &path, &json!({"base_url": format!("{}/", first.base_url)})).await;

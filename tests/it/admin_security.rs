@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
 
-use super::admin::Admin;
+use super::admin::{Admin, code};
 use crate::support::TestApp;
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/it/fixtures/headers.txt");
@@ -103,6 +103,57 @@ async fn only_our_own_pages_with_a_session_change_anything() {
         assert_eq!(item["value"], json!(changed), "what was refused changed nothing");
     }
     assert!(rows >= 120, "{rows}");
+}
+
+#[tokio::test]
+async fn a_session_alone_neither_reads_nor_replaces_the_key_nor_wipes_the_library() {
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    let picture: Value = admin.send(Method::POST, "draw-test", &json!({})).await;
+    let id = picture["image"]["id"].as_str().expect("an id").to_owned();
+    let state = admin.request(Method::GET, "gateway-key").send().await.expect("an answer").text().await.expect("text");
+    assert!(!state.contains(&app.key), "{state}");
+    let many: Vec<String> = std::iter::once(id.clone()).chain((0..100).map(|_| uuid::Uuid::new_v4().to_string())).collect();
+    let dangerous = [
+        ("gateway-key/show", json!({})),
+        ("gateway-key", json!({})),
+        ("gateway-key", json!({"key": "a-key-of-my-own"})),
+        ("jobs", json!({"kind": "clear_local", "last_copies": true})),
+        ("images/delete", json!({"ids": many, "what": "all"})),
+        ("images/delete", json!({"ids": many, "what": "local", "last_copies": true})),
+    ];
+    for (path, body) in &dangerous {
+        let bare = admin.request(Method::POST, path).json(body).send().await.expect("an answer");
+        assert_eq!(code(bare, 403).await, "password_needed", "{path} {body}");
+    }
+    for (path, body) in dangerous.iter().take(5) {
+        let mut body = body.clone();
+        body["password"] = json!("wrong horse");
+        let guess = admin.request(Method::POST, path).json(&body).send().await.expect("an answer");
+        assert_eq!(code(guess, 401).await, "wrong_credentials", "{path} {body}");
+    }
+    // Who guesses is slowed down here as at the sign-in.
+    let guess = admin.request(Method::POST, "gateway-key/show").json(&json!({"password": "wrong horse"}));
+    assert_eq!(code(guess.send().await.expect("an answer"), 429).await, "too_many_attempts");
+    let models = app.http.get(format!("{}/v1/models", app.url)).bearer_auth(&app.key).send().await.expect("an answer");
+    assert_eq!(models.status(), 200, "the key is the old one");
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_few_pictures_are_deleted_without_the_password_and_many_in_small_portions_are_not() {
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    let delete = async |count: usize, password: Option<&str>| {
+        let ids: Vec<String> = (0..count).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        let body = json!({"ids": ids, "what": "all", "password": password});
+        admin.request(Method::POST, "images/delete").json(&body).send().await.expect("an answer")
+    };
+    for _ in 0..2 {
+        assert_eq!(delete(50, None).await.status(), 200);
+    }
+    assert_eq!(code(delete(1, None).await, 403).await, "password_needed");
+    assert_eq!(delete(1000, Some("correct horse")).await.status(), 200);
 }
 
 /// Every route with a method, as the document has them; the document is made from the router.

@@ -366,7 +366,7 @@ async fn clearing_the_disk_of_last_copies_leaves_what_the_bucket_has() {
     bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 400, "InvalidRequest")]);
     let unsafe_one = draw(&app, &upstream, "the same picture again", 22, 32).await;
     until_cloud(&admin, &unsafe_one, "failed").await;
-    run_job(&admin, &json!({"kind": "clear_local", "last_copies": true})).await;
+    run_job(&admin, &json!({"kind": "clear_local", "last_copies": true, "password": "correct horse"})).await;
     assert_eq!(app.get(&format!("/images/{unsafe_one}")).await.status(), 404);
     assert_eq!(listed(&admin, &safe).await["local"], false);
     assert_eq!(app.image(&format!("/images/{safe}")).await, pictures::png(22, 32));

@@ -1,12 +1,16 @@
 //! The program as a person at a terminal, a script or a container meets it.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::support::{
     FakeUpstream, Scripted, eventually, pictures,
-    process::{Process, finished},
+    process::{Process, command, finished},
 };
 
 fn folder() -> tempfile::TempDir {
@@ -69,6 +73,56 @@ fn one_folder_and_one_port_serve_one_gateway() {
     let port = process.url.rsplit(':').next().expect("a port").to_owned();
     let (_, err, code) = finished(other.path(), &["serve", "--port", &port], &[]);
     assert!(code == 1 && err.contains(&port) && err.contains("--port"), "{err}");
+}
+
+#[test]
+fn at_a_chinese_terminal_it_speaks_chinese() {
+    const CHINESE: [(&str, &str); 1] = [("LANG", "zh_CN.UTF-8")];
+    let (dir, other) = (folder(), folder());
+    let (_, err, _) = finished(dir.path(), &["serve"], &[("PORT", "eighty"), CHINESE[0]]);
+    assert!(err.contains("解决办法："), "{err}");
+    let (_, err, _) = finished(dir.path(), &["key"], &CHINESE);
+    assert!(err.contains("先启动一次网关"), "{err}");
+    let mut child =
+        command(dir.path(), &["serve", "--port", "0"]).envs(CHINESE).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let greeting: Vec<String> = lines.by_ref().take_while(|line| !line.contains("--host 0.0.0.0")).collect();
+    let greeting = greeting.join("\n");
+    for words in [
+        "已启动。",
+        "接口   http://localhost:",
+        "密钥   ",
+        "上游   demo",
+        "内置演示",
+        "一次性口令，用过即失效：",
+        "下一步：在 Open WebUI 里",
+    ] {
+        assert!(greeting.contains(words), "{words}: {greeting}");
+    }
+    let port = greeting.lines().find_map(|line| line.trim().strip_prefix("接口")?.rsplit(':').next()?.strip_suffix("/v1")).unwrap();
+    let (_, err, _) = finished(dir.path(), &["serve", "--port", "0"], &CHINESE);
+    assert!(err.contains("已有另一个 PicGate 在运行"), "{err}");
+    let (_, err, _) = finished(other.path(), &["serve", "--port", port], &CHINESE);
+    assert!(err.contains(&format!("端口 {port} 被另一个 PicGate 占用")) && err.contains("解决办法："), "{err}");
+    let archive = other.path().join("backup.tar");
+    let archive = archive.to_str().unwrap();
+    let (out, _, code) = finished(dir.path(), &["backup", archive], &CHINESE);
+    assert!(code == 0 && out.contains("0 张图片") && out.contains("请自行保管好"), "{out}");
+    let (_, err, _) = finished(dir.path(), &["backup", archive], &CHINESE);
+    assert!(err.contains("已存在") && err.contains("--force"), "{err}");
+    let (out, err, code) = finished(&other.path().join("new"), &["restore", archive], &CHINESE);
+    assert!(code == 0 && out.contains("所有校验值都正确"), "{out}{err}");
+    let (_, err, _) = finished(other.path(), &["import", archive], &CHINESE);
+    assert!(err.contains("没有 Python 版 PicGate 的数据"), "{err}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (_, err, _) = finished(dir.path(), &["healthcheck", "--port", port], &CHINESE);
+    assert!(err.contains("没有响应"), "{err}");
+    // What is said here comes before the system's language.
+    let (out, ..) = finished(dir.path(), &["reset-admin"], &[("PICGATE_LANGUAGE", "zh"), ("LANG", "en_US.UTF-8")]);
+    assert!(out.contains("用户名和密码已清除"), "{out}");
+    let (out, ..) = finished(dir.path(), &["reset-admin"], &[("PICGATE_LANGUAGE", "en"), CHINESE[0]]);
+    assert!(out.contains("are forgotten"), "{out}");
 }
 
 #[test]

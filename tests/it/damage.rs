@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Chunk, FakeUpstream, Scripted, TestApp,
     app::links,
+    disk::SmallDisk,
     pictures::{self, base64, data_url},
 };
 
@@ -178,20 +179,8 @@ async fn the_upstreams_key_is_blackened_wherever_it_echoes_it() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_full_disk_hands_the_picture_over_inline() {
-    use std::process::Command;
-    struct Mounted(std::path::PathBuf);
-    impl Drop for Mounted {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        }
-    }
     let (dir, images) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(images.path()).output();
-    if !mounted.is_ok_and(|m| m.status.success()) {
-        eprintln!("skipped: a file system cannot be mounted here");
-        return;
-    }
-    let _mounted = Mounted(images.path().to_owned());
+    let Some(_mounted) = SmallDisk::at(images.path(), 4) else { return };
     let upstream = FakeUpstream::start().await;
     let images_dir = images.path().to_str().expect("UTF-8");
     let app = TestApp::in_folder(dir, &[("PICGATE_UPSTREAM_BASE_URL", &upstream.base_url), ("IMAGES_DIR", images_dir)]).await;

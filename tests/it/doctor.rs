@@ -73,6 +73,42 @@ async fn a_gateway_that_runs_is_examined_without_being_disturbed() {
 }
 
 #[tokio::test]
+async fn a_gateway_of_this_folder_is_found_on_another_port_than_was_asked() {
+    let dir = folder();
+    let mut process = Process::start(dir.path(), &[]);
+    let port = process.url.rsplit(':').next().unwrap().to_owned();
+    let asked = free_port();
+    let (report, code) = examined(dir.path(), &["--port", &asked], &[]).await;
+    assert_eq!(code, 0, "{report:#}");
+    let text = found(&report, "gateway_elsewhere")["text"].as_str().unwrap();
+    assert!(text.contains(&port) && text.contains(&asked) && text.contains(&process.id().to_string()), "{text}");
+    found(&report, "gateway_ok");
+    found(&report, "here_ok");
+    let (_, error, code) = finished(dir.path(), &["healthcheck", "--port", &asked], &[]);
+    assert!(code == 1 && error.contains(&format!("--port {port}")), "{error}");
+    // What a killed one left behind is not believed, not even if another gateway took its port.
+    process.kill();
+    let (report, _) = examined(dir.path(), &["--port", &asked], &[]).await;
+    found(&report, "gateway_stopped");
+    let other = folder();
+    let foreign = Process::start(other.path(), &[]);
+    let note = json!({"address": foreign.url.trim_start_matches("http://"), "pid": 1});
+    std::fs::write(dir.path().join("store/running.json"), note.to_string()).unwrap();
+    let (report, _) = examined(dir.path(), &["--port", &asked], &[]).await;
+    found(&report, "gateway_stopped");
+}
+
+#[tokio::test]
+async fn sizes_read_as_in_the_admin_ui() {
+    let dir = used_folder().await;
+    let (report, _) = examined(dir.path(), &["--port", &free_port()], &[]).await;
+    let findings = report["findings"].as_array().unwrap();
+    let disk = findings.iter().find(|finding| finding["check"] == "disk").unwrap()["text"].as_str().unwrap();
+    let (_, total) = picgate_gateway::store::space(dir.path()).unwrap();
+    assert!(disk.contains(&picgate_gateway::model::size_in_words(total)), "{disk}");
+}
+
+#[tokio::test]
 async fn before_the_first_start_there_is_nothing_wrong_and_nothing_is_made() {
     let dir = folder();
     let data = dir.path().join("data");

@@ -26,6 +26,7 @@ mod diet;
 mod doctor;
 mod documents;
 mod errors;
+mod full_disk;
 mod images_api;
 mod import;
 mod inventory;

@@ -50,7 +50,7 @@ async fn everyone_comes_in_only_after_the_password_and_nobody_after_the_switch_b
     assert_eq!((&state["reach"], &state["locked_by"]), (&json!("this_computer"), &Value::Null));
     assert_eq!(state["choices"], json!(["this_computer", "docker", "everyone"]));
     assert!(!answers(&url).await);
-    assert_eq!(code(set(&admin, "everyone", None).await, 401).await, "wrong_credentials");
+    assert_eq!(code(set(&admin, "everyone", None).await, 403).await, "password_needed");
     assert_eq!(code(set(&admin, "everyone", Some("wrong")).await, 401).await, "wrong_credentials");
     assert_eq!(code(set(&admin, "all", Some("correct horse")).await, 422).await, "invalid_request");
     let slip = admin.request(Method::PATCH, "settings").json(&json!({"values": {"listen": "everyone"}})).send().await.expect("an answer");

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod app;
 pub mod bucket;
 pub mod clock;
+pub mod disk;
 pub mod pictures;
 pub mod process;
 pub mod shell;

@@ -2,7 +2,7 @@
 import { tell, tellStats } from './events.mjs';
 import { Failure } from './http.mjs';
 import { oldPictures, taken } from './import.mjs';
-import { figures, nextId, state } from './state.mjs';
+import { confirmed, figures, nextId, state } from './state.mjs';
 
 const HOUR = 3_600_000;
 const sum = (list) => list.reduce((total, one) => total + one.bytes, 0);
@@ -148,7 +148,8 @@ function run(job, work) {
     timer.unref();
 }
 
-export function start({ kind, last_copies: lastCopies }) {
+export function start({ kind, last_copies: lastCopies, password }) {
+    if (lastCopies) confirmed(password);
     if (state.jobs.some((job) => job.kind === kind && job.state === 'running'))
         throw new Failure(409, 'job_running', 'a job of this kind runs already');
     const work = touched(kind, lastCopies);

@@ -1,4 +1,5 @@
 // Everything that the mock knows, in memory, and what follows from it. `reset` begins anew.
+import { Failure } from './http.mjs';
 import { activity, days, images, lines } from './seed.mjs';
 import { settings } from './settings.mjs';
 
@@ -121,4 +122,11 @@ export function figures() {
             ? { pending: by('pending') + by('failed'), stored: by('stored'), failed: by('failed') }
             : null,
     };
+}
+
+/** Asks for the password once more, as the server does before something that a borrowed session must not do. */
+export function confirmed(password) {
+    if (!password) throw new Failure(403, 'password_needed', 'this takes the password once more');
+    if (password !== state.user.password)
+        throw new Failure(401, 'wrong_credentials', 'the password is wrong');
 }

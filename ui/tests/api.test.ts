@@ -52,14 +52,11 @@ describe('a request', () => {
 
 describe('a failure', () => {
   it('has the code, the fields and the waiting time of the server', async () => {
+    const problem = { code: 'invalid', message: 'too large' };
     answer = () =>
-      json(422, { error: { code: 'invalid_settings', message: 'no', fields: { history_mb: 'too large' } } });
+      json(422, { error: { code: 'invalid_settings', message: 'no', fields: { history_mb: problem } } });
     const told = await failure(call(api.PATCH('/settings', { body: { values: {} } })));
-    expect([told.code, told.status, told.fields]).toEqual([
-      'invalid_settings',
-      422,
-      { history_mb: 'too large' },
-    ]);
+    expect([told.code, told.status, told.fields]).toEqual(['invalid_settings', 422, { history_mb: problem }]);
 
     answer = () =>
       json(429, { error: { code: 'too_many_attempts', message: 'wait' } }, { 'Retry-After': '20' });

@@ -2,11 +2,12 @@
 
 mod app;
 
+mod doctor;
+mod errors;
 mod passphrase;
 mod show;
 mod state;
-
-mod doctor;
+mod words;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -18,7 +19,10 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 pub use self::app::{AppAsked, AppStart, asked};
-use self::app::{AppFlags, Binary};
+use self::{
+    app::{AppFlags, Binary},
+    words::words,
+};
 use crate::{
     config::{Config, Flags},
     logbook::{self, Lines},
@@ -135,7 +139,7 @@ fn run_line(binary: Binary, app: Option<fn(AppStart) -> ExitCode>) -> ExitCode {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems {
-                complain(&problem.to_string());
+                complain(&errors::config(problem));
             }
             return ExitCode::FAILURE;
         }
@@ -188,7 +192,7 @@ fn in_runtime(task: impl Future<Output = ExitCode>) -> ExitCode {
             code
         }
         Err(error) => {
-            complain(&format!("the program cannot start its threads: {error}"));
+            complain(&words("no_threads", &[("error", &error)]));
             ExitCode::FAILURE
         }
     }
@@ -214,12 +218,12 @@ fn start_log(config: &Config) -> Lines {
 async fn reset_admin(config: Config) -> ExitCode {
     match Gateway::reset_admin(&config).await {
         Ok(ticket) => {
-            say("Name and password of /admin are forgotten and all sessions have ended.");
-            say(&format!("Start the gateway, open /admin and set it up with this ticket: {}", ticket.expose()));
+            say(&words("reset_done", &[]));
+            say(&words("reset_next", &[("ticket", &ticket.expose())]));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain(&error.to_string());
+            complain(&errors::start(&error));
             ExitCode::FAILURE
         }
     }
@@ -237,14 +241,11 @@ fn print_key(config: &Config) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(None) => {
-            complain(&format!(
-                "there is no key yet in {}; start the gateway once, or name its folder with --data-dir",
-                layout.root.display()
-            ));
+            complain(&words("no_key", &[("path", &layout.root.display())]));
             ExitCode::FAILURE
         }
         Err(error) => {
-            complain(&error.to_string());
+            complain(&errors::secrets(&error));
             ExitCode::FAILURE
         }
     }
@@ -271,10 +272,23 @@ async fn healthcheck(config: Config) -> ExitCode {
             if healthy && ours { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(_) => {
-            complain(&format!("nothing answers at {url}"));
+            complain(&words("no_answer", &[("url", &url)]));
+            if let Some(port) = port_elsewhere(&config).await {
+                complain(&words("answers_elsewhere", &[("port", &port)]));
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where the gateway of this folder listens, if that is not the port that was asked for.
+async fn port_elsewhere(config: &Config) -> Option<u16> {
+    let layout = Layout::new(&config.data_dir, None, None);
+    let key = match &config.gateway_key {
+        Some(key) => key.clone(),
+        None => SecretsFile::new(layout.secrets()).read().ok().flatten()?.gateway_key,
+    };
+    crate::doctor::elsewhere(&layout, &key, config.port).await.map(|running| running.address.port())
 }
 
 async fn serve_until_told(config: Config, lines: Lines, print_ticket: bool) -> ExitCode {
@@ -284,10 +298,10 @@ async fn serve_until_told(config: Config, lines: Lines, print_ticket: bool) -> E
     let gateway = match Gateway::start_logging(&config, Some(lines)).await {
         Ok(gateway) => gateway,
         Err(error) => {
-            complain(&error.to_string());
+            complain(&errors::start(&error));
             if let (true, Some(chown)) = (config.in_container, error.chown()) {
                 let folder = config.data_dir.display();
-                complain("this is a container; run once on its host, with the volume's name or the mounted folder for VOLUME:");
+                complain(&words("container", &[]));
                 complain(&format!("  docker run --rm -v VOLUME:{folder} busybox {chown}"));
             }
             return ExitCode::FAILURE;
@@ -313,18 +327,18 @@ fn greet(config: &Config, gateway: &Gateway, print_ticket: bool) {
     let key = if io::stdout().is_terminal() {
         gateway.key().expose().to_owned()
     } else if config.gateway_key.is_some() {
-        format!("{}  (set by PICGATE_GATEWAY_KEY)", gateway.key().masked())
+        words("key_set", &[("key", &gateway.key().masked())])
     } else {
-        format!("{}  (whole: {} key{})", gateway.key().masked(), program(), at_folder(config))
+        words("key_part", &[("key", &gateway.key().masked()), ("program", &program()), ("folder", &at_folder(config))])
     };
     let (upstream, model) = gateway.upstreams().first().cloned().unwrap_or_default();
-    say(&format!("PicGate {} is ready.", env!("CARGO_PKG_VERSION")));
-    say(&format!("  Base URL   {base}/v1"));
-    say(&format!("  API key    {key}"));
-    say(&format!("  Upstream   {upstream} (model {model})"));
-    say(&format!("  Data       {}", config.data_dir.join("store").display()));
+    say(&words("ready", &[("version", &env!("CARGO_PKG_VERSION"))]));
+    say(&words("base", &[("base", &base)]));
+    say(&words("key", &[("key", &key)]));
+    say(&words("upstream", &[("upstream", &upstream), ("model", &model)]));
+    say(&words("data", &[("path", &config.data_dir.join("store").display())]));
     if upstream == "demo" {
-        say("  The built-in demo draws until a real upstream is set: PICGATE_UPSTREAM_API_KEY=… (see --help).");
+        say(&words("demo", &[]));
     }
     if let Some(ticket) = gateway.setup_ticket() {
         let shown = if print_ticket || io::stdout().is_terminal() || gateway.is_first_start() {
@@ -332,15 +346,14 @@ fn greet(config: &Config, gateway: &Gateway, print_ticket: bool) {
         } else {
             ticket.masked()
         };
-        say(&format!("  Admin      {base}/admin  set-up ticket, valid until used: {shown}"));
+        say(&words("admin_ticket", &[("base", &base), ("ticket", &shown)]));
     } else {
-        say(&format!("  Admin      {base}/admin"));
+        say(&words("admin", &[("base", &base)]));
     }
     if gateway.is_first_start() {
-        let (port, model) = (address.port(), gateway.model());
-        say(&format!("Next: in Open WebUI add an OpenAI connection with the base URL and key above, choose the model '{model}' and draw."));
-        say(&format!("      Open WebUI in Docker calls this computer http://host.docker.internal:{port}/v1;"));
-        say("      on Linux open PicGate to Docker first: /admin, Settings > Security, or --host 0.0.0.0.");
+        say(&words("next_1", &[("model", &gateway.model())]));
+        say(&words("next_2", &[("port", &address.port())]));
+        say(&words("next_3", &[]));
     }
 }
 

@@ -2,11 +2,12 @@
 
 mod connections;
 mod doors;
+mod error;
 mod handle;
 mod offline;
+mod prepare;
 
 use std::{
-    io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -14,13 +15,16 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::error::StartError;
 pub use self::handle::{Figures, Handle, Newsreader, PageError};
 pub use self::offline::{Offline, OfflineError};
 
-use self::doors::{Doors, House, listen};
+use self::{
+    doors::{Doors, House, listen},
+    prepare::{check_mark, keys_of, open_account, read_keys},
+};
 
 use crate::{
-    account::{Account, AccountError, Tickets},
     activity::{self, Activity},
     config::Config,
     events::Events,
@@ -28,14 +32,14 @@ use crate::{
     import,
     jobs::{self, Jobs, Sweep},
     library::{Library, Thumbnails},
-    listen::{Listening, PortInUse},
+    listen::Listening,
     logbook::{self, Lines},
     model::Secret,
-    providers::{self, ProviderError},
+    providers,
     relay::Relay,
-    settings::{Keys, LiveSettings, Settings},
+    settings::{LiveSettings, Settings},
     shell::Shell,
-    store::{self, Db, DbError, Files, Folder, FolderError, Layout, SecretsError, SecretsFile, Vault, python::PythonFolder},
+    store::{self, Db, Files, Folder, Layout, SecretsFile, Vault, python::PythonFolder},
     upstream::{
         Learnt,
         fetch::{Fetcher, Limits, Policy},
@@ -48,55 +52,6 @@ const FILES_WANTED: u64 = 16 * 1024;
 
 /// How long drawings may go on after the order to stop.
 const STOPPING: Duration = Duration::from_secs(30);
-
-/// Why the gateway does not start. The texts are for people.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// The database.
-    #[error(transparent)]
-    Db(#[from] DbError),
-    /// The file of keys.
-    #[error(transparent)]
-    Secrets(#[from] SecretsError),
-    /// The upstreams.
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    /// The admin account that the environment asks for.
-    #[error("the admin account cannot be made: {0}")]
-    Account(#[from] AccountError),
-    /// The address.
-    #[error("{address} cannot be listened on: {source}\n  remedy: {remedy}")]
-    Listen {
-        /// Which one.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// The port is taken.
-    #[error("{0}")]
-    PortInUse(PortInUse),
-    /// What fetches pictures of other servers.
-    #[error("pictures of other servers cannot be fetched: {0}")]
-    Fetcher(String),
-    /// The image folder.
-    #[error("the folder of images cannot be used: {0}")]
-    Files(#[source] io::Error),
-}
-
-impl StartError {
-    /// The command that gives us the data folder, if that is what is wrong.
-    pub fn chown(&self) -> Option<&str> {
-        match self {
-            Self::Folder(error) => error.chown(),
-            _ => None,
-        }
-    }
-}
 
 /// A gateway that runs.
 pub struct Gateway {
@@ -246,6 +201,7 @@ impl Gateway {
         doors.open(listeners, settings.snapshot().reach).await;
         loops.spawn(doors.keep(settings, accepting.clone()));
         health.enter(Phase::Ready);
+        folder.tell_address(address);
         tracing::info!(event = "started", %address, version = env!("CARGO_PKG_VERSION"), "PicGate is ready");
         let upstreams = relay.upstreams();
         Ok(Self {
@@ -395,53 +351,6 @@ async fn tell_of_python(library: &Library, folder: &PythonFolder) {
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the data of an older PicGate cannot be read"),
     }
-}
-
-async fn check_mark(folder: &Folder, db: &Db) -> Result<(), StartError> {
-    let known = db.read(|c| store::meta(c, "install_id")).await?;
-    let is_new = known.is_none();
-    let mark = folder.check_mark(known)?;
-    if is_new {
-        db.write(move |t| store::set_meta(t, "install_id", &mark)).await?;
-    }
-    Ok(())
-}
-
-/// The account, and the ticket that opens its set-up while there is none.
-async fn open_account(config: &Config, db: &Db, vault: &Vault) -> Result<(Account, Option<Secret>), StartError> {
-    let is_set_up = db.read(store::admin).await?.is_some();
-    if is_set_up {
-        return Ok((Account::new(db.clone(), Tickets::default()), None));
-    }
-    if let Some((username, password)) = &config.admin {
-        let account = Account::new(db.clone(), Tickets::default());
-        account.create(username, password.expose()).await?;
-        return Ok((account, None));
-    }
-    let ticket = match vault.secrets().setup_ticket {
-        Some(ticket) => ticket,
-        None => {
-            let ticket = vault.random_key()?;
-            let kept = ticket.clone();
-            vault.change(move |secrets| secrets.setup_ticket = Some(kept)).await?;
-            ticket
-        }
-    };
-    Ok((Account::new(db.clone(), Tickets::with(Some(ticket.expose().to_owned()))), Some(ticket)))
-}
-
-/// The keys, and whether they were made just now. A keychain may ask its user first.
-async fn read_keys(file: SecretsFile) -> Result<(store::Secrets, bool), SecretsError> {
-    let read = move || {
-        let first_start = !file.exists();
-        Ok((file.read_or_create()?, first_start))
-    };
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(SecretsError::Keychain { problem: error.to_string() }))
-}
-
-/// The keys that settings are made with.
-fn keys_of(secrets: &store::Secrets) -> Keys {
-    Keys { gateway: secrets.gateway_key.clone(), bucket: secrets.r2_secret_access_key.clone() }
 }
 
 /// This computer's name, in small letters.

@@ -1,7 +1,7 @@
 // Who can reach the gateway, a pause, and the desktop app around it.
 import { tell } from '../events.mjs';
 import { Failure } from '../http.mjs';
-import { state } from '../state.mjs';
+import { confirmed, state } from '../state.mjs';
 
 const ORDER = ['this_computer', 'docker', 'everyone'];
 const ADDRESSES = {
@@ -34,8 +34,7 @@ export const closed = {
     'GET /listen': listen,
     'POST /listen': ({ body }) => {
         const further = ORDER.indexOf(body.reach) > ORDER.indexOf(state.reach);
-        if (further && body.password !== state.user.password)
-            throw new Failure(401, 'wrong_credentials', 'the password is wrong');
+        if (further) confirmed(body.password);
         state.reach = body.reach;
         tell('settings', {});
         return listen();

@@ -2,7 +2,7 @@
 import { cache, start, testBucket, trustClock } from '../cache.mjs';
 import { tell, tellStats } from '../events.mjs';
 import { Failure } from '../http.mjs';
-import { shown, state } from '../state.mjs';
+import { confirmed, shown, state } from '../state.mjs';
 
 const KEYS = { created: 'created_at', accessed: 'accessed_at', size: 'bytes' };
 const byId = (id) => state.library.find((one) => one.id === id);
@@ -73,7 +73,8 @@ function details(id, host) {
     };
 }
 
-function remove({ ids, what, last_copies }) {
+function remove({ ids, what, last_copies, password }) {
+    if ((what === 'all' || last_copies) && ids.length > 100) confirmed(password);
     const gone = [];
     const items = ids.map((id) => {
         const one = byId(id);

@@ -33,7 +33,7 @@ function signIn({ request, response }) {
 function strong(password) {
     if (typeof password === 'string' && password.length >= 8 && password !== '12345678') return;
     throw new Failure(422, 'weak_password', 'the password is too easy to guess', {
-        fields: { password: '至少 8 个字符,且不能太常见' },
+        fields: { password: { code: 'invalid', message: 'must have 8 characters or more' } },
     });
 }
 

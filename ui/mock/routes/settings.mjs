@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { bucket } from '../cache.mjs';
 import { tell } from '../events.mjs';
 import { Failure } from '../http.mjs';
-import { nextId, state } from '../state.mjs';
+import { confirmed, nextId, state } from '../state.mjs';
 
 function wrong(setting, value) {
     const { shape } = setting;
@@ -54,9 +54,10 @@ function upstream(id) {
 
 function checkUpstream({ name, base_url, kind }) {
     const fields = {};
-    if (name !== undefined && !name.trim()) fields.name = '请填写名称';
+    if (name !== undefined && !name.trim())
+        fields.name = { code: 'length', message: 'must have 1 to 64 characters' };
     if (kind !== 'demo' && base_url !== undefined && !/^https?:\/\/[^/\s]+/.test(base_url))
-        fields.base_url = '应为 http:// 或 https:// 开头的地址';
+        fields.base_url = { code: 'address', message: 'must begin with http:// or https://' };
     if (Object.keys(fields).length)
         throw new Failure(422, 'invalid_upstream', 'some fields are not valid', { fields });
 }
@@ -84,7 +85,7 @@ export const closed = {
         for (const [key, value] of Object.entries(body.values ?? {})) {
             const setting = state.settings.find((one) => one.key === key);
             const problem = !setting ? '没有这个设置' : wrong(setting, value ?? setting.default);
-            if (problem) fields[key] = problem;
+            if (problem) fields[key] = { code: setting?.locked_by ? 'locked' : 'invalid', message: problem };
         }
         if (Object.keys(fields).length)
             throw new Failure(422, 'invalid_settings', 'some values are not valid', { fields });
@@ -102,14 +103,19 @@ export const closed = {
         tell('settings', {});
         return { items: state.settings };
     },
-    'GET /gateway-key': () => ({ key: state.gatewayKey, locked_by: null }),
+    'GET /gateway-key': () => ({ locked_by: null }),
+    'POST /gateway-key/show': ({ body }) => {
+        confirmed(body.password);
+        return { key: state.gatewayKey, locked_by: null };
+    },
     'POST /gateway-key': ({ body }) => {
+        confirmed(body.password);
         if (body.key !== undefined && body.key.length < 8)
             throw new Failure(422, 'invalid_key', 'the key is too short', {
-                fields: { key: '至少 8 个字符' },
+                fields: { key: { code: 'characters', message: 'must have 8 characters or more' } },
             });
         state.gatewayKey = body.key ?? `pg-${randomBytes(16).toString('hex')}`;
-        return { key: state.gatewayKey };
+        return { key: state.gatewayKey, locked_by: null };
     },
     'GET /upstreams': () => ({ items: state.upstreams }),
     'POST /upstreams': ({ body }) => {

@@ -115,7 +115,13 @@ export async function open({ url, executablePath, shots }) {
         },
         /** Draws as a client does, with the key; answers with the id of the picture. */
         async draw(prompt) {
-            walk.key ??= (await (await page.request.get(`${url}/admin/api/gateway-key`)).json()).key;
+            walk.key ??= await (async () => {
+                const shown = await page.request.post(`${url}/admin/api/gateway-key/show`, {
+                    headers: { 'x-picgate': '1' },
+                    data: { password: 'correct horse' },
+                });
+                return (await shown.json()).key;
+            })();
             const answer = await fetch(`${url}/v1/images/generations`, {
                 method: 'POST',
                 headers: { 'content-type': 'application/json', authorization: `Bearer ${walk.key}` },

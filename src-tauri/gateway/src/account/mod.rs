@@ -1,6 +1,8 @@
 //! The one who may use /admin: a password, sessions, and tickets that open the door once. Knows nothing of cookies.
 
+mod losses;
 mod password;
+mod spare;
 mod throttle;
 mod ticket;
 
@@ -20,7 +22,9 @@ use crate::{
 pub use password::{PASSWORD_MAX, PASSWORD_MIN};
 pub use ticket::Tickets;
 
+use losses::Losses;
 use password::{hash, verify};
+use spare::Spare;
 use throttle::Throttle;
 
 /// A session that nobody used for so long has ended.
@@ -56,6 +60,9 @@ pub enum AccountError {
     /// Wrong name or password.
     #[error("name or password is wrong")]
     WrongCredentials,
+    /// This takes the password once more, and none was given.
+    #[error("this takes the password once more")]
+    PasswordNeeded,
     /// Too many attempts; try again after this.
     #[error("too many attempts")]
     TooMany(Duration),
@@ -109,6 +116,8 @@ pub struct Account {
     tickets: Arc<Tickets>,
     throttle: Arc<Throttle>,
     hashing: Arc<Semaphore>,
+    losses: Arc<Losses>,
+    spare: Arc<Spare>,
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -122,7 +131,14 @@ fn ms(duration: Duration) -> i64 {
 impl Account {
     /// Over an opened database; `tickets` open the door once.
     pub fn new(db: Db, tickets: Tickets) -> Self {
-        Self { db, tickets: Arc::new(tickets), throttle: Arc::default(), hashing: Arc::new(Semaphore::new(HASHING)) }
+        Self {
+            db,
+            tickets: Arc::new(tickets),
+            throttle: Arc::default(),
+            hashing: Arc::new(Semaphore::new(HASHING)),
+            losses: Arc::default(),
+            spare: Arc::default(),
+        }
     }
 
     /// The account's name; `None` before it was set up.
@@ -190,9 +206,11 @@ impl Account {
         }
         attempt.succeeded();
         if outdated {
-            // Only now the password is at hand.
+            // Only now the password is at hand. If the disk is full, the next time will do.
             let hashed = self.hashed(password).await?;
-            self.db.write(move |t| set_admin_password(t, &hashed, now())).await?;
+            if let Err(error) = self.db.write(move |t| set_admin_password(t, &hashed, now())).await {
+                tracing::warn!(%error, "the password's hash cannot be renewed");
+            }
         }
         self.open_session(visitor).await
     }
@@ -220,7 +238,11 @@ impl Account {
         agent.truncate(agent.floor_char_boundary(AGENT_MAX));
         let row = NewSession { token: digest(token.expose()), at: now(), address: visitor.address.to_string(), agent };
         let ended = (now() - ms(IDLE), now() - ms(ABSOLUTE));
-        self.db.write(move |t| insert_session(t, &row, ended)).await?;
+        let kept = row.clone();
+        if let Err(error) = self.db.write(move |t| insert_session(t, &row, ended)).await {
+            tracing::warn!(%error, "a session cannot be written; it is kept in memory, so that somebody can make room");
+            self.spare.open(kept);
+        }
         Ok(token)
     }
 
@@ -230,16 +252,26 @@ impl Account {
     /// [`AccountError::Db`].
     pub async fn who(&self, token: &str) -> Result<Option<Signed>, AccountError> {
         let token = digest(token);
-        let Some((row, username)) = self.db.read(move |c| session_by_token(c, &token)).await? else { return Ok(None) };
         let present = now();
-        if row.seen_at < present - ms(IDLE) || row.created_at < present - ms(ABSOLUTE) {
-            self.db.write(move |t| delete_session(t, row.id)).await?;
-            return Ok(None);
+        let spare = self.spare.used(&token, present);
+        let found = match spare {
+            Some(row) => self.username().await?.map(|username| (row, username)),
+            None => self.db.read(move |c| session_by_token(c, &token)).await?,
+        };
+        let Some((row, username)) = found else { return Ok(None) };
+        let has_ended = row.seen_at < present - ms(IDLE) || row.created_at < present - ms(ABSOLUTE);
+        let noted = if has_ended {
+            self.end(row.id).await.map(drop)
+        } else if row.id >= 0 && row.seen_at < present - ms(TOUCH_EVERY) {
+            self.db.write(move |t| touch_session(t, row.id, present)).await.map_err(AccountError::from)
+        } else {
+            Ok(())
+        };
+        // No reason to shut anybody out: the disk may be full.
+        if let Err(error) = noted {
+            tracing::debug!(%error, "the use of a session cannot be noted");
         }
-        if row.seen_at < present - ms(TOUCH_EVERY) {
-            self.db.write(move |t| touch_session(t, row.id, present)).await?;
-        }
-        Ok(Some(Signed { session: row.id, username }))
+        Ok((!has_ended).then_some(Signed { session: row.id, username }))
     }
 
     /// All sessions that have not ended, the latest first.
@@ -249,7 +281,7 @@ impl Account {
     pub async fn sessions(&self) -> Result<Vec<SessionRow>, AccountError> {
         let (idle, absolute) = (now() - ms(IDLE), now() - ms(ABSOLUTE));
         let rows = self.db.read(list_sessions).await?;
-        Ok(rows.into_iter().filter(|row| row.seen_at >= idle && row.created_at >= absolute).collect())
+        Ok(self.spare.list().into_iter().rev().chain(rows).filter(|row| row.seen_at >= idle && row.created_at >= absolute).collect())
     }
 
     /// Ends a session; whether there was one.
@@ -257,7 +289,7 @@ impl Account {
     /// # Errors
     /// [`AccountError::Db`].
     pub async fn end(&self, session: i64) -> Result<bool, AccountError> {
-        Ok(self.db.write(move |t| delete_session(t, session)).await?)
+        Ok(self.spare.end(session) || self.db.write(move |t| delete_session(t, session)).await?)
     }
 
     /// Ends all sessions but this one.
@@ -265,14 +297,16 @@ impl Account {
     /// # Errors
     /// [`AccountError::Db`].
     pub async fn end_others(&self, session: i64) -> Result<(), AccountError> {
+        self.spare.end_others(session);
         Ok(self.db.write(move |t| delete_other_sessions(t, session)).await?)
     }
 
     /// Asks who is signed in for the password once more, before something that a borrowed session must not do.
     ///
     /// # Errors
-    /// [`AccountError::WrongCredentials`] and what else may fail.
-    pub async fn confirm(&self, password: &str, visitor: &Visitor) -> Result<(), AccountError> {
+    /// [`AccountError::PasswordNeeded`], [`AccountError::WrongCredentials`] and what else may fail.
+    pub async fn confirm(&self, password: Option<&str>, visitor: &Visitor) -> Result<(), AccountError> {
+        let password = password.filter(|password| !password.is_empty()).ok_or(AccountError::PasswordNeeded)?;
         let attempt = self.throttle.begin(visitor.address)?;
         let stored = self.db.read(admin).await?.map(|admin| admin.password);
         if !self.verified(password, stored).await? {
@@ -282,12 +316,23 @@ impl Account {
         Ok(())
     }
 
+    /// Leave to delete so many images for ever. A few go without the password; see [`losses`].
+    ///
+    /// # Errors
+    /// As [`Self::confirm`].
+    pub async fn confirm_loss(&self, count: usize, password: Option<&str>, visitor: &Visitor) -> Result<(), AccountError> {
+        if password.is_none() && self.losses.take(count) {
+            return Ok(());
+        }
+        self.confirm(password, visitor).await
+    }
+
     /// Changes the password and ends all other sessions.
     ///
     /// # Errors
     /// [`AccountError`].
     pub async fn change_password(&self, signed: &Signed, old: &str, new: &str, visitor: &Visitor) -> Result<(), AccountError> {
-        self.confirm(old, visitor).await?;
+        self.confirm(Some(old), visitor).await?;
         password::check(new, &signed.username).map_err(AccountError::BadPassword)?;
         let (hashed, session) = (self.hashed(new).await?, signed.session);
         self.db
@@ -296,6 +341,7 @@ impl Account {
                 delete_other_sessions(t, session)
             })
             .await?;
+        self.spare.end_others(session);
         tracing::info!(event = "password", "the admin password was changed; other sessions have ended");
         Ok(())
     }

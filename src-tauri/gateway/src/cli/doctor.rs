@@ -1,6 +1,6 @@
 //! `picgate doctor`: what was found, a line each, and what mends it.
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args;
 
@@ -18,17 +18,14 @@ pub(super) struct DoctorFlags {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// In which language [default: that of the terminal]
+    /// In which language [default: PICGATE_LANGUAGE, or that of the terminal]
     #[arg(long, value_name = "LANGUAGE", value_parser = ["zh", "en"])]
     language: Option<String>,
 }
 
 impl DoctorFlags {
     fn chinese(&self) -> bool {
-        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let language =
-            self.language.clone().or_else(|| variable("LC_ALL")).or_else(|| variable("LC_MESSAGES")).or_else(|| variable("LANG"));
-        language.is_some_and(|language| language.starts_with("zh"))
+        self.language.as_ref().map_or_else(super::words::chinese, |language| language == "zh")
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 #[cfg(unix)]
 use super::complain;
+use super::words::words;
 use crate::model::Secret;
 
 /// The variable, also with `_FILE`.
@@ -16,9 +17,10 @@ const VARIABLE: &str = "PICGATE_PASSPHRASE";
 fn in_file(path: &Path) -> Result<Secret, String> {
     #[cfg(unix)]
     if std::fs::metadata(path).is_ok_and(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o044 != 0) {
-        complain(&format!("others on this computer can read {}: chmod 600 keeps the passphrase to you", path.display()));
+        complain(&words("passphrase_open", &[("path", &path.display())]));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("the passphrase cannot be read from {}: {error}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| words("passphrase_unreadable", &[("path", &path.display()), ("error", &error)]))?;
     Ok(Secret::new(text.lines().next().unwrap_or_default()))
 }
 
@@ -39,12 +41,12 @@ pub fn ask(file: Option<&PathBuf>, twice: bool) -> Result<Secret, String> {
         return Ok(Secret::new(text));
     }
     if !io::stderr().is_terminal() {
-        return Err(format!("a passphrase is needed: name a file with --passphrase-file, or set {VARIABLE}"));
+        return Err(words("passphrase_needed", &[("variable", &VARIABLE)]));
     }
-    let prompt = |text: &str| rpassword::prompt_password(text).map_err(|error| format!("no passphrase can be asked for: {error}"));
-    let first = prompt("Passphrase: ")?;
-    if twice && prompt("The same again: ")? != first {
-        return Err("the two are not the same".into());
+    let prompt = |text: String| rpassword::prompt_password(text).map_err(|error| words("passphrase_no_terminal", &[("error", &error)]));
+    let first = prompt(words("passphrase", &[]))?;
+    if twice && prompt(words("passphrase_again", &[]))? != first {
+        return Err(words("passphrase_differs", &[]));
     }
     Ok(Secret::new(first))
 }

@@ -11,15 +11,17 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    at_folder, complain, passphrase, program, say,
-    show::{Show, size},
+    at_folder, complain, errors, passphrase, program, say,
+    show::Show,
     told_to_stop,
+    words::{pick, words},
 };
 use crate::{
     archive::{self, ArchiveError, Packed, Restored, Unpack},
     config::Config,
-    import::Report,
+    import::{ImportError, Report},
     library::Rebuilt,
+    model::size_in_words,
     server::{Offline, OfflineError},
     store::{Layout, python::PythonFolder},
 };
@@ -77,7 +79,7 @@ fn stoppable() -> CancellationToken {
     let told = stop.clone();
     tokio::spawn(async move {
         told_to_stop().await;
-        complain("ending; once more ends at once");
+        complain(&words("ending", &[]));
         told.cancel();
         told_to_stop().await;
         std::process::exit(130);
@@ -99,7 +101,7 @@ pub async fn backup(config: Config, flags: BackupFlags) -> ExitCode {
     let stop = stoppable();
     let BackupFlags { file, with_secrets, passphrase_file, force } = flags;
     if config.gateway_key.is_some() || config.bucket_secret.is_some() {
-        complain("keys that the environment gives are not in the backup, with secrets or without");
+        complain(&words("keys_by_environment", &[]));
     }
     let to_output = file == Path::new("-");
     let shown = file.clone();
@@ -107,7 +109,7 @@ pub async fn backup(config: Config, flags: BackupFlags) -> ExitCode {
         let secret = if with_secrets { Some(passphrase::ask(passphrase_file.as_ref(), true)?) } else { None };
         let mut show = Show::new();
         let mut progress = |p: archive::Progress| {
-            show.tell(|| format!("{} of {} pictures, {} of {}", p.done, p.total, size(p.bytes), size(p.total_bytes)));
+            show.tell(|| progress_line(p));
         };
         let layout = layout(&config);
         let packed = if to_output {
@@ -117,7 +119,7 @@ pub async fn backup(config: Config, flags: BackupFlags) -> ExitCode {
             archive::pack_to(&layout, &file, force, secret.as_ref(), &mut progress, &stop)
         };
         show.end();
-        packed.map_err(|error| error.to_string())
+        packed.map_err(|error| errors::archive(&error))
     });
     match packed.await {
         Some(Ok(packed)) => {
@@ -131,18 +133,21 @@ pub async fn backup(config: Config, flags: BackupFlags) -> ExitCode {
     }
 }
 
+fn progress_line(p: archive::Progress) -> String {
+    let (bytes, all) = (size_in_words(p.bytes), size_in_words(p.total_bytes));
+    words("progress", &[("done", &p.done), ("total", &p.total), ("bytes", &bytes), ("total_bytes", &all)])
+}
+
 fn tell_packed(packed: &Packed, file: &Path) {
     let Packed { images, blobs, bytes, absent, with_secrets } = packed;
-    say(&format!("{}: {images} images, {blobs} pictures on disk with {}.", file.display(), size(*bytes)));
+    say(&words("packed", &[("file", &file.display()), ("images", images), ("blobs", blobs), ("size", &size_in_words(*bytes))]));
     if *absent > 0 {
-        complain(&format!(
-            "{absent} pictures that should be on disk are missing or damaged there and not in the backup; the log of the gateway has more"
-        ));
+        complain(&words("packed_absent", &[("absent", absent)]));
     }
     if *with_secrets {
-        say("Keys and the admin's password are in it, sealed. Pictures and prompts are not: keep the file where only you can read it.");
+        say(&words("packed_secrets", &[]));
     } else {
-        say("Keys and the admin's account are not in it (--with-secrets puts them along). Pictures and prompts are: keep it to yourself.");
+        say(&words("packed_open", &[]));
     }
 }
 
@@ -159,22 +164,22 @@ pub async fn restore(config: Config, flags: RestoreFlags) -> ExitCode {
         } else {
             let opened =
                 File::open(&file).map_err(|source| ArchiveError::Io { what: "the archive cannot be read:", path: file.clone(), source });
-            Box::new(BufReader::with_capacity(BLOCK, opened.map_err(|error| error.to_string())?))
+            Box::new(BufReader::with_capacity(BLOCK, opened.map_err(|error| errors::archive(&error))?))
         };
         let mut show = Show::new();
         let mut progress = |p: archive::Progress| {
-            show.tell(|| format!("{} of {} pictures, {} of {}", p.done, p.total, size(p.bytes), size(p.total_bytes)));
+            show.tell(|| progress_line(p));
         };
         let mut ask = || match without_secrets {
             true => Ok(None),
-            false => passphrase::ask(passphrase_file.as_ref(), false).map(Some).map_err(|why| {
-                ArchiveError::Stream(io::Error::other(format!("its secrets are sealed; {why}, or do without them: --without-secrets")))
-            }),
+            false => passphrase::ask(passphrase_file.as_ref(), false)
+                .map(Some)
+                .map_err(|why| ArchiveError::Stream(io::Error::other(words("sealed", &[("why", &why)])))),
         };
         let how = Unpack { target: &layout(&config), replace, ask: &mut ask, progress: &mut progress, stop: &stop };
         let restored = archive::unpack(&mut archive, how);
         show.end();
-        restored.map_err(|error| error.to_string())
+        restored.map_err(|error| errors::archive(&error))
     });
     match restored.await {
         Some(Ok(restored)) => {
@@ -188,63 +193,63 @@ pub async fn restore(config: Config, flags: RestoreFlags) -> ExitCode {
 
 fn tell_restored(restored: &Restored, folder: &Path, again: &str) {
     let Restored { images, blobs, bytes, absent, with_secrets, closed, dropped, notable, aside } = restored;
-    say(&format!("{}: {images} images, {blobs} pictures with {}. Every digest is right.", folder.display(), size(*bytes)));
+    say(&words("restored", &[("folder", &folder.display()), ("images", images), ("blobs", blobs), ("size", &size_in_words(*bytes))]));
     if *absent > 0 {
-        complain(&format!("{absent} pictures were missing or damaged when the backup was made; those in the bucket come back from there"));
+        complain(&words("restored_absent", &[("absent", absent)]));
     }
     for path in aside {
-        say(&format!("What was there before is in {}.", path.display()));
+        say(&words("aside", &[("path", &path.display())]));
     }
     for (what, why) in dropped {
-        complain(&format!("left out: {what}: {why}"));
+        complain(&words("left_out", &[("what", what), ("why", why)]));
     }
     if !notable.is_empty() {
-        say("These came with it and decide who is reached, where pictures go and what is removed; see that they are yours:");
+        say(&words("notable", &[]));
         notable.iter().for_each(|(what, value)| say(&format!("  {what} = {value}")));
     }
     if *closed {
-        say("Only this computer reaches it now: open it to others again under /admin, which asks for the password.");
+        say(&words("closed", &[]));
     }
     if *with_secrets {
-        say(&format!("Keys and the admin's account are as they were. Start it: {again}"));
+        say(&words("start_same", &[("again", &again)]));
     } else {
-        say(&format!("It holds no keys: the next start makes a new gateway key and a ticket for /admin. Start it: {again}"));
-        say("Then enter the keys of upstreams and bucket again under /admin, and the new gateway key in your clients.");
+        say(&words("start_new", &[("again", &again)]));
+        say(&words("enter_keys", &[]));
     }
 }
 
 async fn from_bucket(config: &Config, stop: &CancellationToken) -> ExitCode {
     let offline = match Offline::open(config).await {
         Ok(offline) => offline,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&errors::offline(&error)),
     };
     let mut show = Show::new();
-    let mut progress = |found: &Rebuilt| show.tell(|| format!("{} objects listed, {} images made", found.listed, found.made));
+    let mut progress = |found: &Rebuilt| show.tell(|| words("listing", &[("listed", &found.listed), ("made", &found.made)]));
     let rebuilt = offline.rebuild(stop, &mut progress).await;
     show.end();
     offline.close().await;
     match rebuilt {
         Ok(found) => {
-            say(&format!("{} images made from {} objects; {} were known already.", found.made, found.listed, found.known));
+            say(&words("rebuilt", &[("made", &found.made), ("listed", &found.listed), ("known", &found.known)]));
             if found.deleted + found.strange > 0 {
-                say(&format!("Left alone: {} deleted images, {} objects that are none of PicGate's.", found.deleted, found.strange));
+                say(&words("rebuilt_left", &[("deleted", &found.deleted), ("strange", &found.strange)]));
             }
             for (key, why) in &found.failures {
                 complain(&format!("{key}: {why}"));
             }
             if stop.is_cancelled() {
-                say("Ended early; run it again to go on.");
+                say(&words("early", &[]));
                 return ExitCode::FAILURE;
             }
             if found.failed > 0 {
-                complain(&format!("{} objects could not be read; run it again to try them once more", found.failed));
+                complain(&words("rebuilt_failed", &[("failed", &found.failed)]));
                 return ExitCode::FAILURE;
             }
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain("what was made stays; run it again to go on");
-            failed(&error)
+            complain(&words("rebuilt_stays", &[]));
+            failed(&errors::offline(&error))
         }
     }
 }
@@ -254,20 +259,20 @@ pub async fn import(config: Config, flags: ImportFlags) -> ExitCode {
     let stop = stoppable();
     let elsewhere = config.python.as_ref().filter(|python| python.root == flags.dir).map(|python| python.images.clone());
     let Some(folder) = PythonFolder::find(&flags.dir, elsewhere.as_deref()) else {
-        return failed(&crate::import::ImportError::Nothing(flags.dir));
+        return failed(&errors::import(&ImportError::Nothing(flags.dir)));
     };
     let offline = match Offline::open(&config).await {
         Ok(offline) => offline,
         Err(error) => {
             if matches!(&error, OfflineError::Start(_)) {
-                complain("a gateway that runs takes it over from /admin, if it is in its own data folder");
+                complain(&words("import_runs", &[]));
             }
-            return failed(&error);
+            return failed(&errors::offline(&error));
         }
     };
     let mut show = Show::new();
     let mut progress = |report: &Report| {
-        show.tell(|| format!("{} images taken over, {}", report.images, size(report.bytes)));
+        show.tell(|| words("importing", &[("images", &report.images), ("size", &size_in_words(report.bytes))]));
     };
     let report = offline.import(folder, &stop, &mut progress).await;
     show.end();
@@ -278,31 +283,32 @@ pub async fn import(config: Config, flags: ImportFlags) -> ExitCode {
             if report.complete && report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            complain("what was taken over stays; run it again to go on");
-            failed(&error)
+            complain(&words("import_stays", &[]));
+            failed(&errors::offline(&error))
         }
     }
 }
 
 fn tell_report(report: &Report) {
     let Report { images, bytes, in_bucket, corrected, known, failed, .. } = report;
-    say(&format!("{images} images taken over ({}), {in_bucket} of them in the bucket alone; {known} were known already.", size(*bytes)));
+    let size = size_in_words(*bytes);
+    say(&words("imported", &[("images", images), ("size", &size), ("in_bucket", in_bucket), ("known", known)]));
     if *corrected > 0 {
-        say(&format!("{corrected} were of another type than noted; the bytes decide."));
+        say(&words("imported_corrected", &[("corrected", corrected)]));
     }
     if !report.settings.is_empty() {
-        say(&format!("Settings: {}.", report.settings.join(", ")));
+        say(&words("imported_settings", &[("list", &report.settings.join(pick("、", ", ")))]));
     }
     if let Some(name) = &report.account {
-        say(&format!("The account {name} keeps its password."));
+        say(&words("imported_account", &[("name", name)]));
     }
     for note in &report.notes {
         complain(&format!("{}: {}", note.what, note.why));
     }
     if *failed > 0 {
-        complain(&format!("{failed} images could not be taken over; {} is unchanged, so nothing is lost", report.folder));
+        complain(&words("imported_failed", &[("failed", failed), ("folder", &report.folder)]));
     }
     if !report.complete {
-        say("Ended early; run it again to go on.");
+        say(&words("early", &[]));
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{DATABASE_PATIENCE, Finding, words};
 use crate::{
     config::Config,
+    model::size_in_words,
     store::{self, Drive, Folder, FolderError, Glance, Holds, Layout, Secrets, SecretsError, SecretsFile},
 };
 
@@ -50,7 +51,7 @@ pub(super) fn folder(layout: &Layout, config: &Config, chinese: bool, findings: 
     let existing = layout.files.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
     match store::space(existing) {
         Some((free, total)) => {
-            let (free_text, total_text) = (size(free), size(total));
+            let (free_text, total_text) = (size_in_words(free), size_in_words(total));
             let code = if free < FULL {
                 "disk_full"
             } else if free < LOW {
@@ -63,12 +64,6 @@ pub(super) fn folder(layout: &Layout, config: &Config, chinese: bool, findings: 
         None => say("disk_unknown", &[]),
     }
     usable
-}
-
-/// In the unit that fits, with one decimal.
-fn size(bytes: u64) -> String {
-    let (unit, name) = if bytes < 1_000_000_000 { (1e6, "MB") } else { (1e9, "GB") };
-    format!("{:.1} {name}", bytes as f64 / unit)
 }
 
 /// The file of keys.

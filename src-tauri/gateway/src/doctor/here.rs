@@ -6,21 +6,21 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use super::{Finding, Scene, lan_address};
 use crate::{
     listen::{bridges, holder_of},
-    model::browser_can_open,
+    model::{Secret, browser_can_open},
+    store::{Layout, Running},
     upstream::{Answerer, Probe, ProbeLink, who_answers},
 };
 
 /// All of it.
-pub(super) async fn gateway(scene: &Scene<'_>) -> Vec<Finding> {
-    let host = scene.config.host;
-    let near = match host {
-        host if host.is_unspecified() || host.is_loopback() => "127.0.0.1".to_owned(),
-        IpAddr::V6(v6) => format!("[{v6}]"),
-        IpAddr::V4(v4) => v4.to_string(),
-    };
+pub(super) async fn gateway(scene: &Scene<'_>, asked: u16) -> Vec<Finding> {
+    let host = scene.host;
     let port = scene.port.to_string();
-    let base = format!("http://{near}:{port}");
+    let base = base_of(host, scene.port);
     let mut found = Vec::new();
+    if let Some(running) = scene.elsewhere {
+        let values = [("port", port.as_str()), ("process", &running.pid.to_string()), ("asked", &asked.to_string())];
+        found.push(scene.finding("gateway_elsewhere", &values));
+    }
     let runs = match who_answers(&base).await {
         Answerer::PicGate(version) => {
             let same = version == env!("CARGO_PKG_VERSION");
@@ -44,6 +44,25 @@ pub(super) async fn gateway(scene: &Scene<'_>) -> Vec<Finding> {
     found.extend(docker(scene, host, runs).await);
     found.extend(public(scene, runs).await);
     found
+}
+
+/// How this computer calls a gateway that listens there.
+fn base_of(host: IpAddr, port: u16) -> String {
+    let near = if host.is_unspecified() || host.is_loopback() { IpAddr::from([127, 0, 0, 1]) } else { host };
+    format!("http://{}", SocketAddr::new(near, port))
+}
+
+/// The gateway that holds this folder, if it listens on another port than `port`: it says so in the folder, answers there, and
+/// takes the folder's key.
+pub async fn elsewhere(layout: &Layout, key: &Secret, port: u16) -> Option<Running> {
+    let running = Running::read(layout).filter(|running| running.address.port() != port)?;
+    let base = base_of(running.address.ip(), running.address.port());
+    if !matches!(who_answers(&base).await, Answerer::PicGate(_)) {
+        return None;
+    }
+    let steps = Probe { base_url: &format!("{base}/v1"), key: key.expose(), dial: None, link: None }.run().await;
+    let refused = steps.into_iter().any(|(_, problem)| problem == Some("wrong_key"));
+    (!refused && !key.expose().is_empty()).then_some(running)
 }
 
 /// Nobody answers: whether a gateway could listen there.

@@ -14,11 +14,14 @@ use std::{
 
 use serde::Serialize;
 
+pub use here::elsewhere;
+pub use words::filled;
+
 use crate::{
     config::{Config, ConfigProblem},
-    model::{Setting, now},
+    model::{Secret, Setting, now},
     settings::{Keys, Settings},
-    store::{Holds, Layout, Secrets, SecretsFile},
+    store::{Holds, Layout, Running, Secrets, SecretsFile},
 };
 
 /// Longest look at whether the database is sound.
@@ -111,6 +114,10 @@ struct Scene<'a> {
     config: &'a Config,
     layout: Layout,
     port: u16,
+    /// Where it listens, or would.
+    host: IpAddr,
+    /// The gateway that holds the folder, if it listens elsewhere than was asked; then `port` and `host` are its.
+    elsewhere: Option<Running>,
     chinese: bool,
     secrets: Option<Secrets>,
     holds: Option<Holds>,
@@ -137,15 +144,21 @@ pub async fn examine(patient: Patient<'_>, chinese: bool) -> Report {
     let holds = folder::database(&layout, chinese, &mut findings).await;
     let table = holds.as_ref().map(|holds| holds.settings.clone()).unwrap_or_default();
     findings.extend(unusable_settings(&table, chinese));
-    let gateway = secrets.as_ref().map_or_else(|| crate::model::Secret::new(""), |secrets| secrets.gateway_key.clone());
+    let gateway = secrets.as_ref().map_or_else(|| Secret::new(""), |secrets| secrets.gateway_key.clone());
     let keys = Keys { gateway, bucket: secrets.as_ref().and_then(|secrets| secrets.r2_secret_access_key.clone()) };
     let settings = Settings::resolve(config, &table, keys);
-    let scene = Scene { config, layout, port: patient.port, chinese, secrets, holds, settings };
+    let elsewhere = elsewhere(&layout, &settings.gateway_key, patient.port).await;
+    let (host, port) = elsewhere.map_or((config.host, patient.port), |running| (running.address.ip(), running.address.port()));
+    let scene = Scene { config, layout, port, host, elsewhere, chinese, secrets, holds, settings };
     if let Some(holds) = &scene.holds {
         findings.push(scene.finding(if holds.has_admin { "admin_ok" } else { "admin_none" }, &[("port", &scene.port.to_string())]));
     }
-    let (near, upstreams, bucket, clock) =
-        tokio::join!(here::gateway(&scene), others::upstreams(&scene), others::bucket(&scene, is_usable), others::clock(&scene));
+    let (near, upstreams, bucket, clock) = tokio::join!(
+        here::gateway(&scene, patient.port),
+        others::upstreams(&scene),
+        others::bucket(&scene, is_usable),
+        others::clock(&scene)
+    );
     findings.extend(clock);
     findings.extend(near);
     findings.extend(upstreams);

@@ -113,6 +113,7 @@ const ENTRIES: &[Entry] = &[
 
     entry("gateway_ok", "gateway", Ok, ["正在端口 {port} 上运行，版本 {version}", "runs on port {port}, version {version}"], NONE),
     entry("gateway_other_version", "gateway", Note, ["端口 {port} 上运行的是版本 {version}，本程序是 {own}", "version {version} runs on port {port}; this program is {own}"], NONE),
+    entry("gateway_elsewhere", "gateway", Note, ["这个数据文件夹的网关正在端口 {port} 上运行（进程 {process}），不在端口 {asked}；以下检查针对它", "the gateway of this data folder runs on port {port} (process {process}), not on {asked}; what follows is about that one"], NONE),
     entry("gateway_stopped", "gateway", Note, ["没有运行；端口 {port} 可用", "does not run; port {port} is free"], NONE),
     entry("port_taken", "gateway", Failed, ["端口 {port} 被其他程序占用", "another program uses port {port}"],
         ["停止那个程序，或用 --port（或 PORT）换一个端口", "stop that program, or choose another port with --port or PORT"]),
@@ -195,7 +196,7 @@ pub(super) fn finding(code: &str, values: &[(&str, &str)], chinese: bool) -> Fin
 }
 
 /// Puts values in place of their names, once, so that braces in values stay what they are.
-fn filled(template: &str, values: &[(&str, &str)]) -> String {
+pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once('{') {

@@ -15,6 +15,7 @@ mod keychain;
 mod media;
 mod secret;
 mod setting;
+mod size;
 
 pub use activity::{ActivityRecord, Kind};
 pub use alias::{Aliases, DEFAULT_ALIASES};
@@ -33,6 +34,7 @@ pub use keychain::Keychain;
 pub use media::{Completeness, MediaType, PixelSize};
 pub use secret::Secret;
 pub use setting::{BUCKET_SECRET, LISTEN, SETTINGS, Setting, Shape, hosts};
+pub use size::size_in_words;
 
 /// A blob that can stand in a body: how long it is without looking.
 pub trait Measured {

@@ -76,7 +76,13 @@ pub fn tell(error: &UpstreamError, language: Language, model: &str, quota_window
     };
     lines.push(cost.to_owned());
     if error.class != Class::NoImage && !error.message.is_empty() {
-        lines.push(format!("{}{}", pick("上游说明：", "The upstream says: "), error.message));
+        let (message, has_wrong_url) = error.without_remark();
+        if has_wrong_url {
+            lines.push(pick("请检查上游地址，它通常以 /v1 结尾。", "Check the upstream's base URL; it usually ends in /v1.").to_owned());
+        }
+        // Our own words are not put into the upstream's mouth.
+        let label = if error.quoted { pick("上游说明：", "The upstream says: ") } else { pick("具体情况：", "In detail: ") };
+        lines.push(format!("{label}{message}"));
     }
     let title = match error.class {
         Class::BlockedInput | Class::BlockedOutput => pick("内容未通过审核", "Blocked by the content policy"),
@@ -270,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_used_up_quota_says_when_it_comes_back() {
-        let mut error = UpstreamError::new(Class::QuotaExhausted, "exceeded");
+        let mut error = UpstreamError { quoted: true, ..UpstreamError::new(Class::QuotaExhausted, "exceeded") };
         error.retry_after = Some(Duration::from_secs(2 * 3600 + 5 * 60));
         let told = tell(&error, Language::Zh, "picgate", Some("5 小时")).message(Language::Zh);
         assert_eq!(
@@ -279,6 +285,21 @@ mod tests {
         );
         let told = tell(&error, Language::En, "picgate", Some("5 hours")).message(Language::En);
         assert!(told.contains("every 5 hours") && told.contains("in about 2 hours 5 minutes."), "{told}");
+    }
+
+    #[test]
+    fn only_what_the_upstream_said_is_told_as_its_words() {
+        let told = |error: &UpstreamError, language| tell(error, language, "picgate", None).message(language);
+        let refused = crate::upstream::read_failure(400, None, br#"{"error":{"message":"bad size"}}"#);
+        assert!(told(&refused, Language::Zh).ends_with("上游说明：bad size"));
+        assert!(told(&refused, Language::En).ends_with("The upstream says: bad size"));
+        for ours in [UpstreamError::new(Class::BadAnswer, "the answer has no end"), crate::upstream::read_failure(502, None, b"<html>")] {
+            let (zh, en) = (told(&ours, Language::Zh), told(&ours, Language::En));
+            assert!(zh.contains("具体情况：") && !zh.contains("上游说明"), "{zh}");
+            assert!(en.contains("In detail: ") && !en.contains("upstream says"), "{en}");
+        }
+        let lost = crate::upstream::read_failure(404, None, br#"{"error":{"message":"page not found"}}"#);
+        assert!(told(&lost, Language::Zh).ends_with("请检查上游地址，它通常以 /v1 结尾。上游说明：page not found"));
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, check_mark, keys_of};
+use super::{
+    StartError,
+    prepare::{check_mark, keys_of},
+};
 use crate::{
     config::Config,
     events::Events,

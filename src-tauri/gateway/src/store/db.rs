@@ -27,6 +27,9 @@ const WRITES_PER_COMMIT: usize = 64;
 /// How long another process may hold the database before we give up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Room that the database holds in reserve in its own files, in bytes: on a full disk, people must still be able to delete.
+const RESERVE: usize = 2 * 1024 * 1024;
+
 /// Backups made before a migration that are kept.
 const BACKUPS_KEPT: usize = 5;
 
@@ -124,6 +127,9 @@ impl Db {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         migrate(&mut connection, path, backups)?;
+        if let Err(error) = hold_reserve(&mut connection) {
+            tracing::warn!(%error, "the database cannot hold room in reserve; the disk may be full");
+        }
         let readers = Arc::new(Readers::default());
         for _ in 0..READERS {
             readers.give_back(connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
@@ -279,6 +285,17 @@ fn back_up(connection: &Connection, backups: &Path, version: usize) -> Result<()
         std::fs::remove_file(path).map_err(DbError::Backup)?;
     }
     Ok(())
+}
+
+/// Grows the files by [`RESERVE`] if they do not hold that much already. What is deleted again stays theirs: as free pages of the
+/// database, and as a log that is written from its beginning again once it was folded in.
+fn hold_reserve(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute("insert or replace into meta (key, value) values ('reserve', ?1)", [" ".repeat(RESERVE)])?;
+    transaction.commit()?;
+    connection.execute("delete from meta where key = 'reserve'", [])?;
+    // A program that was killed has left a log that others may still read; then the next fold does it.
+    connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
 }
 
 fn in_savepoint<T>(transaction: &Transaction<'_>, job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {

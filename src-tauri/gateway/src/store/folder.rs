@@ -4,8 +4,11 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
+
+use super::running::Running;
 
 /// Where things lie. Everything of ours is below a folder called `store`, so that it never collides with the layout
 /// of the Python program (`db/`, `images/`, `thumbnails/`).
@@ -159,9 +162,20 @@ impl Folder {
         let path = layout.root.join("lock");
         let lock = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| not_writable(&layout.root, e))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { layout, _lock: lock }),
+            Ok(()) => {
+                // Of a gateway that was killed.
+                Running::remove(&layout);
+                Ok(Self { layout, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(layout.root)),
             Err(TryLockError::Error(error)) => Err(not_writable(&layout.root, error)),
+        }
+    }
+
+    /// Says in the folder where its gateway listens, until this value goes.
+    pub fn tell_address(&self, address: SocketAddr) {
+        if let Err(error) = Running::here(address).write(&self.layout) {
+            tracing::warn!(%error, "where the gateway listens is not noted in its folder");
         }
     }
 
@@ -208,6 +222,13 @@ impl Folder {
                 Ok(mark)
             }
         }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // While the lock is still held: nobody else's is taken back.
+        Running::remove(&self.layout);
     }
 }
 

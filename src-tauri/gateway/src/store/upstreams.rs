@@ -36,22 +36,22 @@ impl UpstreamRow {
     /// Puts it into the form that is kept.
     ///
     /// # Errors
-    /// What is wrong, by field.
-    pub fn check(&mut self) -> Result<(), BTreeMap<String, String>> {
+    /// What is wrong, by field: a word for programs and a sentence's end for people.
+    pub fn check(&mut self) -> Result<(), BTreeMap<&'static str, (&'static str, &'static str)>> {
         let mut problems = BTreeMap::new();
-        let mut problem = |field: &str, text: &str| problems.insert(field.to_owned(), text.to_owned());
+        let mut problem = |field, code, text| problems.insert(field, (code, text));
         self.name = self.name.trim().to_owned();
         if self.name.is_empty() || self.name.chars().count() > NAME_MAX {
-            problem("name", "must have 1 to 64 characters");
+            problem("name", "length", "must have 1 to 64 characters");
         }
         if !matches!(self.kind.as_str(), "openai" | "demo") {
-            problem("kind", "is neither openai nor demo");
+            problem("kind", "invalid", "is neither openai nor demo");
         }
         if self.dialect.as_deref() == Some("auto") {
             self.dialect = None;
         }
         if self.dialect.as_deref().is_some_and(|word| Dialect::parse(word).is_none()) {
-            problem("dialect", "is none of auto, chat, images");
+            problem("dialect", "invalid", "is none of auto, chat, images");
         }
         if self.kind == "openai" {
             self.base_url = self.base_url.trim().trim_end_matches('/').to_owned();
@@ -60,10 +60,10 @@ impl UpstreamRow {
             let fits =
                 url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none());
             if !fits {
-                problem("base_url", "must begin with http:// or https:// and hold no user name");
+                problem("base_url", "address", "must begin with http:// or https:// and hold no user name");
             }
             if self.model.is_empty() || self.model.len() > MODEL_MAX {
-                problem("model", "must have 1 to 256 characters");
+                problem("model", "length", "must have 1 to 256 characters");
             }
         } else {
             (self.base_url, self.model) = (String::new(), "demo".into());

@@ -96,7 +96,7 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
             }
             Err(problems) => {
                 upstreams::delete(transaction, row.id)?;
-                let why: Vec<String> = problems.iter().map(|(field, problem)| format!("{field} {problem}")).collect();
+                let why: Vec<String> = problems.iter().map(|(field, (_, problem))| format!("{field} {problem}")).collect();
                 vetted.drop(&format!("upstream {name}"), &why.join("; "));
             }
         }

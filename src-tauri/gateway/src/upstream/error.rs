@@ -78,6 +78,8 @@ pub struct UpstreamError {
     pub param: Option<String>,
     /// For a person; shortened, without keys.
     pub message: String,
+    /// Whether the message is the upstream's; else it is ours.
+    pub quoted: bool,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
     /// Whether it is certain that the upstream has not started.
@@ -87,7 +89,7 @@ pub struct UpstreamError {
 impl UpstreamError {
     /// A failure of which nothing more is known.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, status: None, code: None, param: None, message: message.into(), retry_after: None, not_started: false }
+        Self { class, status: None, code: None, param: None, message: message.into(), quoted: false, retry_after: None, not_started: false }
     }
 
     /// From the HTTP client. Addresses and keys do not show.

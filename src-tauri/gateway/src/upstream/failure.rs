@@ -12,6 +12,19 @@ const MESSAGE_MAX: usize = 500;
 /// Longest time to wait that is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 
+/// Our own remark behind the message of an upstream that knows no such address.
+const WRONG_URL: &str = " (is the upstream's base URL right? It usually ends in /v1)";
+
+impl UpstreamError {
+    /// The message without [`WRONG_URL`], and whether that was behind it.
+    pub fn without_remark(&self) -> (&str, bool) {
+        match self.message.strip_suffix(WRONG_URL) {
+            Some(message) => (message, true),
+            None => (&self.message, false),
+        }
+    }
+}
+
 /// The failure that an answer with an error status tells of. `body` may be cut off.
 pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> UpstreamError {
     let json: Option<Value> = serde_json::from_slice(body).ok();
@@ -20,11 +33,13 @@ pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> Upst
             Some(Value::Object(o)) => o.get("message").or(o.get("detail")).and_then(Value::as_str).map(shorten),
             _ => None,
         };
-        UpstreamError::new(Class::Server, message.unwrap_or_else(|| format!("the upstream answered with status {status}")))
+        let quoted = message.is_some();
+        let message = message.unwrap_or_else(|| format!("the upstream answered with status {status}"));
+        UpstreamError { quoted, ..UpstreamError::new(Class::Server, message) }
     });
     error.status = Some(status);
     if matches!(status, 404 | 405) {
-        error.message.push_str(" (is the upstream's base URL right? It usually ends in /v1)");
+        error.message.push_str(WRONG_URL);
     }
     let by_status = match status {
         401 | 403 => Some(Class::Auth),
@@ -54,9 +69,11 @@ pub fn refusal_in(answer: &Value) -> Option<UpstreamError> {
     };
     let text = |key: &str| inner.get(key).and_then(Value::as_str);
     let code = text("code").or(text("status")).or(text("type")).map(str::to_owned);
-    let message = text("message").or(inner.as_str()).unwrap_or("the upstream refused without saying why");
+    let said = text("message").or(inner.as_str());
+    let message = said.unwrap_or("the upstream refused without saying why");
     let everything = format!("{} {} {} {message}", text("code").unwrap_or(""), text("type").unwrap_or(""), text("status").unwrap_or(""));
     let mut error = UpstreamError::new(classify(&everything.to_ascii_lowercase()), shorten(message));
+    error.quoted = said.is_some();
     error.code = code;
     error.param = text("param").filter(|param| !param.is_empty()).map(str::to_owned);
     error.status = inner.get("code").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());

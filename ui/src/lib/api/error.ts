@@ -1,5 +1,7 @@
 // The one kind of failure that the rest of the UI sees. It goes by `code`; the text is only for what no code is known of.
 
+import type { FieldProblem } from './types';
+
 export class ApiError extends Error {
   constructor(
     /** The server's code, or ours: unreachable, timeout, bad_answer. */
@@ -8,7 +10,7 @@ export class ApiError extends Error {
     /** 0 when no answer came. */
     readonly status: number,
     /** What is wrong, by field. */
-    readonly fields: Record<string, string> = {},
+    readonly fields: Record<string, FieldProblem> = {},
     /** Seconds until another try makes sense. */
     readonly retryAfter: number | null = null,
     /** How many images it would concern, where a question is to be answered first. */
@@ -29,7 +31,7 @@ export function fromAnswer(response: Response, body: unknown): ApiError {
     typeof told?.code === 'string' ? told.code : 'bad_answer',
     typeof told?.message === 'string' ? told.message : `HTTP ${response.status}`,
     response.status,
-    told?.fields && typeof told.fields === 'object' ? (told.fields as Record<string, string>) : {},
+    told?.fields && typeof told.fields === 'object' ? (told.fields as Record<string, FieldProblem>) : {},
     Number.isFinite(wait) && wait > 0 ? wait : null,
     typeof told?.count === 'number' ? told.count : null,
   );

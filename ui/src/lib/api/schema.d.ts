@@ -558,7 +558,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The key that clients need. */
+    /** Whether the key that clients need can be replaced. */
     get: {
       parameters: {
         query?: never;
@@ -573,7 +573,7 @@ export interface paths {
             [name: string]: unknown;
           };
           content: {
-            'application/json': components['schemas']['GatewayKey'];
+            'application/json': components['schemas']['GatewayKeyState'];
           };
         };
         /** @description A failure. */
@@ -588,7 +588,7 @@ export interface paths {
       };
     };
     put?: never;
-    /** Another key; the old one is no longer good. */
+    /** Another key; the old one is no longer good. Takes the password. */
     post: {
       parameters: {
         query?: never;
@@ -609,6 +609,60 @@ export interface paths {
           content: {
             'application/json': components['schemas']['GatewayKey'];
           };
+        };
+        /** @description A failure. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['ErrorBody'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/gateway-key/show': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** The key that clients need; takes the password. */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['ShowGatewayKey'];
+        };
+      };
+      responses: {
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['GatewayKey'];
+          };
+        };
+        403: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
         };
         /** @description A failure. */
         default: {
@@ -795,7 +849,7 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Deletes images, and says of each what became of it. */
+    /** Deletes images, and says of each what became of it. Many that are lost for ever take the password. */
     post: {
       parameters: {
         query?: never;
@@ -2763,6 +2817,8 @@ export interface components {
       ids: string[];
       /** @description Also where no other copy exists. */
       last_copies?: boolean;
+      /** @description Once more, where many images are lost for ever. */
+      password?: string | null;
       what: components['schemas']['DeleteWhat'];
     };
     /** @enum {string} */
@@ -2819,7 +2875,7 @@ export interface components {
       count: number | null;
       /** @description What is wrong with which field; mostly empty. */
       fields: {
-        [key: string]: string;
+        [key: string]: components['schemas']['FieldProblem'];
       };
       /** @description For a person. */
       message: string;
@@ -2834,6 +2890,25 @@ export interface components {
       findings: components['schemas']['Finding'][];
       /** @description Whether nothing failed. */
       ok: boolean;
+    };
+    /** @enum {string} */
+    FieldFault:
+      | 'unknown'
+      | 'invalid'
+      | 'length'
+      | 'locked'
+      | 'needs_password'
+      | 'taken'
+      | 'too_many'
+      | 'address'
+      | 'characters'
+      | 'moved';
+    /** @description What is wrong with a field. */
+    FieldProblem: {
+      /** @description Stable. */
+      code: components['schemas']['FieldFault'];
+      /** @description For a person, in English. */
+      message: string;
     };
     /** @description Figures that change while things happen. */
     Figures: {
@@ -2864,6 +2939,11 @@ export interface components {
     /** @description The key of clients. */
     GatewayKey: {
       key: string;
+      /** @description The variable that fixes it. */
+      locked_by: string | null;
+    };
+    /** @description What may be known of the key of clients without the password. */
+    GatewayKeyState: {
       /** @description The variable that fixes it. */
       locked_by: string | null;
     };
@@ -3161,12 +3241,16 @@ export interface components {
     /** @description Another key; without one a random one is made. */
     NewGatewayKey: {
       key?: string | null;
+      /** @description Once more. */
+      password?: string | null;
     };
     /** @description What to begin. */
     NewJob: {
       kind: components['schemas']['JobKindName'];
-      /** @description Also what has no other copy: it is lost then. */
+      /** @description Also what has no other copy: it is lost then, so this takes the password. */
       last_copies?: boolean;
+      /** @description Once more, with `last_copies`. */
+      password?: string | null;
     };
     /** @description What is known of a new one. */
     NewUpstream: {
@@ -3361,6 +3445,10 @@ export interface components {
       has_keychain: boolean;
       /** @description Whether keys lie there. */
       keys_in_keychain: boolean;
+    };
+    /** @description The password once more: who holds the key spends money. */
+    ShowGatewayKey: {
+      password?: string | null;
     };
     /** @description How things are when a page begins to listen. */
     Snapshot: {

@@ -41,6 +41,9 @@ export type About = Schemas['About'];
 export type Finding = Schemas['Finding'];
 export type Shell = Schemas['ShellView'];
 export type ShellPage = Schemas['PageName'];
+/** What is wrong with a field: `code` is stable, `message` is English. */
+export type FieldProblem = Schemas['FieldProblem'];
+export type DeletedItem = Schemas['DeletedItem'];
 export type Listen = Schemas['Listen'];
 export type Reach = Schemas['ReachName'];
 

@@ -1,5 +1,5 @@
 // What a setting takes: checked here before it is sent, and the server's refusal in the words of the page's language.
-import type { Setting, Shape } from '$lib/api';
+import type { FieldProblem, Setting, Shape } from '$lib/api';
 import { m } from '$lib/messages';
 
 export type { Setting, Shape };
@@ -52,8 +52,10 @@ export function problemOf(shape: Shape, raw: string): string | null {
 }
 
 /** Why the server refused a value; its own words only where they name the line and the part that is wrong. */
-export function refusalOf(shape: Shape, raw: string, detail: string): string {
-  if (shape.kind === 'aliases') return m.settings_wrong_aliases({ detail });
+export function refusalOf(shape: Shape, raw: string, problem: FieldProblem): string {
+  if (problem.code === 'locked') return m.settings_wrong_locked();
+  if (problem.code !== 'invalid') return m.settings_wrong_other();
+  if (shape.kind === 'aliases') return m.settings_wrong_aliases({ detail: problem.message });
   if (shape.kind === 'base_url') return m.settings_wrong_url();
   if (shape.kind === 'hosts') return m.settings_wrong_hosts();
   return problemOf(shape, raw) ?? m.settings_wrong_other();

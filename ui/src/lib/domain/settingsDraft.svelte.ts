@@ -148,11 +148,11 @@ export class SettingsDraft {
         return true;
       }
       const refused = Object.entries(error.fields).filter(([key]) => batch.has(key));
-      for (const [key, detail] of refused) {
+      for (const [key, problem] of refused) {
         const item = this.find(key);
         const value = batch.get(key) ?? '';
         if (item && this.typed.get(key) === batch.get(key)) {
-          this.problems.set(key, refusalOf(item.shape, value, detail));
+          this.problems.set(key, refusalOf(item.shape, value, problem));
         }
       }
       // Nothing was saved: what was not refused is sent again alone.

@@ -1,6 +1,13 @@
 // Upstreams: what the admin API does with them (every change answers the whole list), presets, and their words.
 import { api, call } from '$lib/api';
-import type { NewUpstream, Upstream, UpstreamPatch, UpstreamProbe, UpstreamTest } from '$lib/api';
+import type {
+  FieldProblem,
+  NewUpstream,
+  Upstream,
+  UpstreamPatch,
+  UpstreamProbe,
+  UpstreamTest,
+} from '$lib/api';
 import { m } from '$lib/messages';
 import { confirm } from '$lib/ui/confirm.svelte';
 
@@ -115,23 +122,21 @@ export function problemsOf(form: UpstreamForm, kind: Upstream['kind']): Record<s
   return wrong;
 }
 
-function nameRefused(detail: string): string {
-  if (detail.startsWith('must have')) return m.settings_f_wrong_name();
-  return detail.startsWith('there are') ? m.settings_f_wrong_many() : m.settings_f_wrong_name_taken();
-}
-
-/** What the server refused, in words of the page's language: a name that looked good is taken, or there are too many. */
-export function refusedFields(fields: Record<string, string>): Record<string, string> {
+/** What the server refused, by the codes of its faults, in words of the page's language. */
+export function refusedFields(fields: Record<string, FieldProblem>): Record<string, string> {
   const words: Record<string, () => string> = {
-    base_url: m.settings_f_wrong_url,
-    api_key: () =>
-      fields.api_key?.startsWith('the address') ? m.settings_f_key_moved() : m.settings_f_wrong_key(),
-    model: m.settings_f_wrong_model,
+    'name.length': m.settings_f_wrong_name,
+    'name.taken': m.settings_f_wrong_name_taken,
+    'name.too_many': m.settings_f_wrong_many,
+    'base_url.address': m.settings_f_wrong_url,
+    'api_key.characters': m.settings_f_wrong_key,
+    'api_key.moved': m.settings_f_key_moved,
+    'model.length': m.settings_f_wrong_model,
   };
   return Object.fromEntries(
-    Object.entries(fields).map(([field, detail]) => [
+    Object.entries(fields).map(([field, { code }]) => [
       field,
-      field === 'name' ? nameRefused(detail) : (words[field]?.() ?? m.settings_wrong_other()),
+      (words[`${field}.${code}`] ?? m.settings_wrong_other)(),
     ]),
   );
 }

@@ -162,6 +162,12 @@ export function wordsOf(key: string, shape: Shape): Words {
   return { ...known, options };
 }
 
+/** What a setting is called; one that is newer than this page by its key. */
+export function labelOf(key: string): string {
+  if (key === 'listen') return m.desktop_listen_title();
+  return wordsOf(key, { kind: 'switch' }).label;
+}
+
 /** The value that holds when nothing is set, in words, if it is short enough to stand on a button. */
 export function defaultInWords(words: Words, shape: Shape, value: string): string | null {
   if (shape.kind === 'switch') return null;

@@ -13,6 +13,7 @@ const KNOWN: Record<string, () => Explanation> = {
   already_set_up: () => ({ text: m.err_already_set_up(), remedy: m.err_already_set_up_do() }),
   weak_password: () => ({ text: m.err_weak_password(), remedy: null }),
   wrong_credentials: () => ({ text: m.err_wrong_credentials(), remedy: null }),
+  password_needed: () => ({ text: m.err_password_needed(), remedy: null }),
   invalid_settings: () => ({ text: m.err_invalid_settings(), remedy: null }),
   images_left_behind: () => ({ text: m.err_images_left_behind(), remedy: m.err_images_left_behind_do() }),
   invalid_upstream: () => ({ text: m.err_invalid_upstream(), remedy: null }),

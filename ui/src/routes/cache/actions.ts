@@ -2,6 +2,7 @@
 import { api, asApiError, call, live, type Cache, type CacheAction, type JobKind } from '$lib/api';
 import { bytes, count } from '$lib/format';
 import { m } from '$lib/messages';
+import { withPassword } from '$lib/domain/password/question.svelte';
 import { confirm, type Question } from '$lib/ui/confirm.svelte';
 import { toast } from '$lib/ui/toast';
 
@@ -54,9 +55,9 @@ export function hindrance(kind: ActionKind, action: CacheAction, cache: Cache): 
 }
 
 /** Begins a job; its progress comes by the live stream. */
-export async function start(kind: JobKind, lastCopies = false): Promise<void> {
+export async function start(kind: JobKind): Promise<void> {
   try {
-    live.noteJob(await call(api.POST('/jobs', { body: { kind, last_copies: lastCopies } })));
+    live.noteJob(await call(api.POST('/jobs', { body: { kind } })));
   } catch (cause) {
     toast.failed(m.cache_start_failed(), cause);
   }
@@ -114,16 +115,18 @@ export async function act(
   if (asked === null || (await confirm(asked))) await start(kind);
 }
 
-/** Clears everything, also what exists nowhere else: asked a second time, with a tick. */
+/** Clears everything, also what exists nowhere else: asked a second time, with a tick and the password. */
 export async function clearLastCopies(cache: Cache): Promise<void> {
   const lost = numbers(cache.last_copies);
-  const yes = await confirm({
+  const question = {
     title: m.cache_last_title(lost),
-    body: m.cache_last_body(lost),
-    facts: [m.cache_last_upload()],
+    facts: [m.cache_last_body(lost), m.cache_last_upload()],
     tick: m.cache_last_tick(lost),
     verb: m.cache_last_verb(lost),
     danger: true,
-  });
-  if (yes) await start('clear_local', true);
+  };
+  const job = await withPassword(question, (password) =>
+    call(api.POST('/jobs', { body: { kind: 'clear_local', last_copies: true, password } })),
+  );
+  if (job) live.noteJob(job);
 }

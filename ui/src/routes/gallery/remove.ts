@@ -1,6 +1,7 @@
-// Deleting images, or one of their copies: asks first, names what is lost for ever, deletes in portions that the server
-// takes, and says of each what was not deleted.
-import { api, call, type DeleteWhat, type Image } from '$lib/api';
+// Deleting images, or one of their copies: asks first (for the password too, where many are lost for ever), deletes in
+// portions that the server takes, and says of each what was not deleted.
+import { api, asApiError, call, type DeletedItem, type DeleteWhat, type Image } from '$lib/api';
+import { withPassword } from '$lib/domain/password/question.svelte';
 import { bytes } from '$lib/format';
 import { m } from '$lib/messages';
 import { confirm, type Question } from '$lib/ui/confirm.svelte';
@@ -72,15 +73,39 @@ function lastQuestion(images: Image[]): Question {
   };
 }
 
+type Portion = { ids: string[]; what: DeleteWhat; last_copies: boolean };
+type Sent = { items: DeletedItem[]; password: string | undefined };
+
+/** One portion; null if the server wants the password and the person changed their mind. */
+async function sendPortion(portion: Portion, n: number, password: string | undefined): Promise<Sent | null> {
+  const post = async (password?: string) =>
+    (await call(api.POST('/images/delete', { body: { ...portion, password } }))).items;
+  try {
+    return { items: await post(password), password };
+  } catch (cause) {
+    if (asApiError(cause).code !== 'password_needed') throw cause;
+    const question = {
+      title: m.gallery_delete_title({ n }),
+      facts: [m.gallery_delete_password()],
+      verb: m.gallery_delete_verb({ n }),
+      danger: true,
+    };
+    return withPassword(question, async (password) => ({ items: await post(password), password }));
+  }
+}
+
 async function send(images: Image[], what: DeleteWhat, lastCopies: boolean): Promise<Failure[]> {
   const failures: Failure[] = [];
   const n = images.length;
   let deleted = 0;
+  let password: string | undefined;
   try {
     for (let from = 0; from < n; from += PORTION) {
       const ids = images.slice(from, from + PORTION).map((image) => image.id);
-      const body = { ids, what, last_copies: lastCopies };
-      const { items } = await call(api.POST('/images/delete', { body }));
+      const sent = await sendPortion({ ids, what, last_copies: lastCopies }, n - from, password);
+      if (!sent) break;
+      const { items } = sent;
+      password = sent.password;
       const unknown = items.filter((item) => item.code === 'not_found').map((item) => item.id);
       const gone = items.filter((item) => item.ok).map((item) => item.id);
       // Of what loses one copy the row stays; the live stream tells how it is now.

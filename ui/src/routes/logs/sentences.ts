@@ -2,12 +2,20 @@
 // without a known event keep the program's own words.
 import type { Activity, Line } from '$lib/api';
 import { bytes, duration } from '$lib/format';
+import { labelOf } from '$lib/domain/settingsWords';
 import { m } from '$lib/messages';
 import { explainCode } from '$lib/ui/explain';
 
 type Fields = Line['fields'];
 const short = (id: string | undefined) => (id ?? '').slice(0, 8);
 const size = (fields: Fields) => bytes(Number(fields.bytes ?? 0));
+
+/** Settings as their page calls them. */
+const settingNames = (keys: string) =>
+  keys
+    .split(',')
+    .map((key) => labelOf(key))
+    .join(m.logs_between_names());
 
 const EVENTS: Record<string, (fields: Fields) => string> = {
   started: (f) => m.logs_ev_started({ address: f.address ?? '', version: f.version ?? '' }),
@@ -25,7 +33,7 @@ const EVENTS: Record<string, (fields: Fields) => string> = {
   joined: () => m.logs_ev_joined(),
   retried: (f) => m.logs_ev_retried({ name: f.upstream ?? '' }),
   upstream_failed: (f) => m.logs_ev_upstream_failed({ why: explainCode(f.class ?? '', f.message).text }),
-  settings: (f) => m.logs_ev_settings({ keys: f.keys ?? '' }),
+  settings: (f) => m.logs_ev_settings({ keys: settingNames(f.keys ?? '') }),
   gateway_key: () => m.logs_ev_gateway_key(),
   account_made: (f) => m.logs_ev_account_made({ name: f.username ?? '' }),
   sign_in_failed: (f) => m.logs_ev_sign_in_failed({ address: f.address ?? '' }),

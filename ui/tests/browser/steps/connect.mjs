@@ -1,8 +1,17 @@
-// The connect card: address and key to copy, and a check that opens the link of a picture.
+// The connect card: address and key to copy (the key only after the password), and a check that opens the link of a picture.
 export async function connect({ page, say, button, text, look, check }) {
     const key = page.getByText('•'.repeat(16));
     await key.waitFor();
     await button('connect_key_show').click();
+    const question = page.getByRole('dialog');
+    const verb = question.getByRole('button', { name: say('settings_key_show'), exact: true });
+    await question.locator('input[type="password"]').fill('wrong horse');
+    await verb.click();
+    await question.getByText(say('login_password_wrong')).waitFor();
+    await look('dashboard-password');
+    await question.locator('input[type="password"]').fill('correct horse');
+    await verb.click();
+    await question.waitFor({ state: 'hidden' });
     await page.getByText(/^pg-/).first().waitFor();
     await page.getByRole('button', { name: say('connect_copy', { name: say('connect_key') }) }).click();
     const copied = await page.evaluate(() => navigator.clipboard.readText());

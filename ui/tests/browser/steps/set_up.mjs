@@ -18,6 +18,8 @@ export async function setUp({ page, url, ticket, say, look, button, text, check 
     await page.goto(`${url}/admin`);
     await button('setup_next').click();
     await button('test_draw').waitFor();
+    await button('connect_key_show').click();
+    await page.getByText(/^pg-/).first().waitFor();
     await look('setup-connect');
     await page.goto(`${url}/admin/dashboard`);
     await button('setup_finish').click();

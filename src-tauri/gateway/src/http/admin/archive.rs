@@ -107,7 +107,7 @@ pub struct Archive {
 #[utoipa::path(post, path = "/images/archive", request_body = NewArchive, responses((status = 200, body = Archive)))]
 pub async fn list(State(app): State<App>, Body(body): Body<NewArchive>) -> Result<Json<Archive>, AdminError> {
     if body.ids.is_empty() || body.ids.len() > PICTURES_MAX {
-        return Err(AdminError::field("invalid_request", "ids", format!("must be 1 to {PICTURES_MAX}")));
+        return Err(AdminError::field("invalid_request", "ids", "invalid", format!("must be 1 to {PICTURES_MAX}")));
     }
     let mut seen = HashSet::new();
     let ids: Vec<ImageId> = body.ids.iter().filter_map(|id| id.parse().ok()).filter(|id: &ImageId| seen.insert(*id)).collect();

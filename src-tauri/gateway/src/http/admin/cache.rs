@@ -14,6 +14,7 @@ use super::{
     words::{BucketCondition, BucketStepName, Hindrance, JobKindName, JobState, SweepPause},
 };
 use crate::{
+    account::Visitor,
     cloud::{self, Bucket},
     http::App,
     jobs::{JobKind, JobView},
@@ -173,9 +174,12 @@ pub struct Jobs {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewJob {
     kind: JobKindName,
-    /// Also what has no other copy: it is lost then.
+    /// Also what has no other copy: it is lost then, so this takes the password.
     #[serde(default)]
     last_copies: bool,
+    /// Once more, with `last_copies`.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 /// A bucket to be tried: what is left out is taken from the settings.
@@ -284,10 +288,13 @@ pub async fn jobs(State(app): State<App>) -> Json<Jobs> {
 
 /// Begins long work.
 #[utoipa::path(post, path = "/jobs", request_body = NewJob, responses((status = 200, body = Job), (status = 409)))]
-pub async fn start(State(app): State<App>, Body(body): Body<NewJob>) -> Result<Json<Job>, AdminError> {
-    let kind = JobKind::parse(body.kind.word()).ok_or_else(|| AdminError::field("invalid_request", "kind", "is not known"))?;
+pub async fn start(State(app): State<App>, visitor: Visitor, Body(body): Body<NewJob>) -> Result<Json<Job>, AdminError> {
+    let kind = JobKind::parse(body.kind.word()).ok_or_else(|| AdminError::field("invalid_request", "kind", "invalid", "is not known"))?;
     if kind == JobKind::Import {
         return Ok(Json(super::import::start(&app)?.into()));
+    }
+    if body.last_copies {
+        app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
     let job = app.sweep.start(kind, false, body.last_copies);
     let job = job.ok_or_else(|| AdminError::new(StatusCode::CONFLICT, "job_running", "a job of this kind runs already"))?;
@@ -317,7 +324,7 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<B
     ];
     for (key, value) in given {
         if let (Some(setting), Some(value)) = (Setting::find(key), value) {
-            setting.check(value).map_err(|problem| AdminError::field("invalid_settings", key, problem))?;
+            setting.check(value).map_err(|problem| AdminError::field("invalid_settings", key, "invalid", problem))?;
         }
     }
     let value = |key: &str| {
@@ -329,7 +336,7 @@ pub async fn test(State(app): State<App>, headers: HeaderMap, Body(body): Body<B
     };
     let asked = body.r2_secret_access_key.filter(|secret| !secret.is_empty());
     if let (Some(secret), Some(setting)) = (&asked, Setting::find(BUCKET_SECRET)) {
-        setting.check(secret).map_err(|problem| AdminError::field("invalid_settings", BUCKET_SECRET, problem))?;
+        setting.check(secret).map_err(|problem| AdminError::field("invalid_settings", BUCKET_SECRET, "invalid", problem))?;
     }
     // A stored secret is never sent to an endpoint that was only typed in: it might be somebody else's.
     let stored = app.config.bucket_secret.clone().or_else(|| app.secrets.secrets().r2_secret_access_key);

@@ -182,7 +182,7 @@ pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Js
     let places = here.places();
     let place = places.iter().find(|place| place.base_url == body.base_url);
     if place.is_none() && public.as_ref() != Some(&body.base_url) {
-        return Err(AdminError::field("invalid_request", "base_url", "is none of the addresses of this gateway"));
+        return Err(AdminError::field("invalid_request", "base_url", "invalid", "is none of the addresses of this gateway"));
     }
     let place = place.map_or("public", |place| place.place.word());
     let in_docker = place.starts_with("docker");

@@ -127,9 +127,10 @@ pub async fn keychain(Local(app): Local, Body(body): Body<OnOff>) -> Result<Json
 /// Opens a page's window, or brings it to the front.
 #[utoipa::path(post, path = "/shell/open", request_body = OpenPage, responses((status = 204)))]
 pub async fn open(Local(app): Local, Body(body): Body<OpenPage>) -> Result<StatusCode, AdminError> {
-    let page: Page = body.page.word().parse().map_err(|error| AdminError::field("invalid_request", "page", format!("{error}")))?;
+    let page: Page =
+        body.page.word().parse().map_err(|error| AdminError::field("invalid_request", "page", "invalid", format!("{error}")))?;
     if body.rest.as_deref().is_some_and(|rest| !is_rest(rest)) {
-        return Err(AdminError::field("invalid_request", "rest", "does not follow a page's address"));
+        return Err(AdminError::field("invalid_request", "rest", "invalid", "does not follow a page's address"));
     }
     ask(&app, move |shell| shell.open_page(page, body.rest.as_deref())).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -143,7 +144,7 @@ pub async fn external(Local(app): Local, Body(body): Body<OpenUrl>) -> Result<St
         web && url.username().is_empty() && url.password().is_none() && url.as_str().len() <= URL_MAX
     });
     let Some(url) = url else {
-        return Err(AdminError::field("invalid_request", "url", "is no address that begins with http:// or https://"));
+        return Err(AdminError::field("invalid_request", "url", "invalid", "is no address that begins with http:// or https://"));
     };
     // As it was parsed: what the system's opener gets has no blanks and no options.
     ask(&app, move |shell| shell.open_external(url.as_str())).await?.map_err(failed)?;

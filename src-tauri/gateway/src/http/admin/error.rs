@@ -11,6 +11,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words::FieldFault;
 use crate::{
     account::AccountError,
     library::LibraryError,
@@ -32,9 +33,25 @@ pub struct ErrorDetail {
     /// For a person.
     message: String,
     /// What is wrong with which field; mostly empty.
-    fields: BTreeMap<String, String>,
+    fields: BTreeMap<String, FieldProblem>,
     /// How many images it would concern, where a question is to be answered first.
     count: Option<i64>,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// Stable.
+    code: FieldFault,
+    /// For a person, in English.
+    message: String,
+}
+
+impl FieldProblem {
+    /// A problem; `code` is one of the words of [`FieldFault`].
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
 }
 
 /// A failure.
@@ -43,7 +60,7 @@ pub struct AdminError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    fields: BTreeMap<String, String>,
+    fields: BTreeMap<String, FieldProblem>,
     count: Option<i64>,
     retry_after: Option<Duration>,
 }
@@ -65,13 +82,13 @@ impl AdminError {
     }
 
     /// Values that cannot be used.
-    pub fn invalid(code: &'static str, fields: BTreeMap<String, String>) -> Self {
+    pub fn invalid(code: &'static str, fields: BTreeMap<String, FieldProblem>) -> Self {
         Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "some values cannot be used") }
     }
 
-    /// One value that cannot be used.
-    pub fn field(code: &'static str, field: &str, problem: impl Into<String>) -> Self {
-        Self::invalid(code, BTreeMap::from([(field.to_owned(), problem.into())]))
+    /// One value that cannot be used; `fault` is one of the words of [`FieldFault`].
+    pub fn field(code: &'static str, field: &str, fault: &'static str, problem: impl Into<String>) -> Self {
+        Self::invalid(code, BTreeMap::from([(field.to_owned(), FieldProblem::new(fault, problem))]))
     }
 }
 
@@ -108,11 +125,12 @@ impl From<AccountError> for AdminError {
             AccountError::NotSetUp => Self::new(StatusCode::CONFLICT, "not_set_up", message),
             AccountError::WrongTicket => Self::new(StatusCode::FORBIDDEN, "wrong_ticket", message),
             AccountError::WrongCredentials => Self::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message),
+            AccountError::PasswordNeeded => Self::new(StatusCode::FORBIDDEN, "password_needed", message),
             AccountError::TooMany(after) => {
                 Self { retry_after: Some(after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message) }
             }
-            AccountError::BadUsername => Self::field("bad_username", "username", message),
-            AccountError::BadPassword(problem) => Self::field("weak_password", "password", problem),
+            AccountError::BadUsername => Self::field("bad_username", "username", "invalid", message),
+            AccountError::BadPassword(problem) => Self::field("weak_password", "password", "invalid", problem),
             AccountError::Db(error) => error.into(),
             AccountError::Hash => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
         }

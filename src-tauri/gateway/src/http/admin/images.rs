@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use axum::{
     Json,
     extract::{Path, State},
-    http::HeaderMap,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,6 +15,7 @@ use super::{
     words::{DeleteWhat, ImageSource, ImageState, NotDeleted, SortBy, SortOrder},
 };
 use crate::{
+    account::Visitor,
     http::App,
     library::{Deleted, Removed},
     model::{ImageId, Sha256, Source},
@@ -121,6 +121,9 @@ pub struct Delete {
     /// Also where no other copy exists.
     #[serde(default)]
     last_copies: bool,
+    /// Once more, where many images are lost for ever.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 /// What became of one.
@@ -157,7 +160,7 @@ fn read_cursor(text: &str) -> Option<Cursor> {
 
 impl Wanted {
     fn read(&self) -> Result<(GalleryFilter, Option<Cursor>, usize), AdminError> {
-        let bad = |field: &str, problem: &str| AdminError::field("invalid_request", field, problem);
+        let bad = |field: &str, problem: &str| AdminError::field("invalid_request", field, "invalid", problem);
         let sort = match self.sort.as_ref().map(SortBy::word) {
             None | Some("created") => Sort::Created,
             Some("accessed") => Sort::Accessed,
@@ -243,17 +246,20 @@ pub async fn one(State(app): State<App>, client: crate::relay::Client, Path(id):
     }))
 }
 
-/// Deletes images, and says of each what became of it.
+/// Deletes images, and says of each what became of it. Many that are lost for ever take the password.
 #[utoipa::path(post, path = "/images/delete", request_body = Delete, responses((status = 200, body = DeletedItems)))]
-pub async fn delete(State(app): State<App>, _: HeaderMap, Body(body): Body<Delete>) -> Result<Json<DeletedItems>, AdminError> {
+pub async fn delete(State(app): State<App>, visitor: Visitor, Body(body): Body<Delete>) -> Result<Json<DeletedItems>, AdminError> {
     if body.ids.is_empty() || body.ids.len() > DELETE_MAX {
-        return Err(AdminError::field("invalid_request", "ids", format!("must be 1 to {DELETE_MAX}")));
+        return Err(AdminError::field("invalid_request", "ids", "invalid", format!("must be 1 to {DELETE_MAX}")));
     }
     if !DeleteWhat::ALL.contains(&body.what.word()) {
-        return Err(AdminError::field("invalid_request", "what", "is none of local, cloud, all"));
+        return Err(AdminError::field("invalid_request", "what", "invalid", "is none of local, cloud, all"));
     }
     let mut seen = HashSet::new();
     let ids: Vec<ImageId> = body.ids.iter().filter_map(|id| id.parse().ok()).filter(|id: &ImageId| seen.insert(*id)).collect();
+    if body.what.word() == "all" || body.last_copies {
+        app.account.confirm_loss(ids.len(), body.password.as_deref(), &visitor).await?;
+    }
     let mut results: HashMap<ImageId, Option<&'static str>> = HashMap::new();
     if body.what.word() == "all" {
         let deleted = app.library.delete(&ids).await?;

@@ -183,16 +183,17 @@ pub struct WantedActivity {
 fn least(level: Option<&Level>) -> Result<usize, AdminError> {
     match level.map(Level::word) {
         None | Some("") => Ok(2),
-        Some(word) => {
-            LEVELS.iter().position(|level| *level == word).ok_or_else(|| AdminError::field("invalid_request", "level", "is not known"))
-        }
+        Some(word) => LEVELS
+            .iter()
+            .position(|level| *level == word)
+            .ok_or_else(|| AdminError::field("invalid_request", "level", "invalid", "is not known")),
     }
 }
 
 fn search(q: Option<String>) -> Result<Option<String>, AdminError> {
     let text = q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty());
     if text.as_ref().is_some_and(|text| text.len() > SEARCH_MAX) {
-        return Err(AdminError::field("invalid_request", "q", "is too long"));
+        return Err(AdminError::field("invalid_request", "q", "invalid", "is too long"));
     }
     Ok(text)
 }

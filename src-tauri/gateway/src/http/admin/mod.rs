@@ -67,6 +67,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(session::change_password))
         .routes(routes!(settings::list, settings::change))
         .routes(routes!(settings::gateway_key, settings::new_gateway_key))
+        .routes(routes!(settings::show_gateway_key))
         .routes(routes!(upstreams::list, upstreams::add))
         .routes(routes!(upstreams::change, upstreams::remove))
         .routes(routes!(upstreams::reorder))

@@ -98,15 +98,15 @@ pub async fn set_listen(
     Body(body): Body<SetListen>,
 ) -> Result<Json<Listen>, AdminError> {
     let Some(reach) = Reach::ALL.into_iter().find(|reach| reach.word() == body.reach.word()) else {
-        return Err(AdminError::field("invalid_request", "reach", "is none of this_computer, docker and everyone"));
+        return Err(AdminError::field("invalid_request", "reach", "invalid", "is none of this_computer, docker and everyone"));
     };
     if let Some(name) = view(&app).locked_by {
-        return Err(AdminError::field("invalid_settings", "reach", format!("is fixed by {name}")));
+        return Err(AdminError::field("invalid_settings", "reach", "locked", format!("is fixed by {name}")));
     }
     let present = app.settings.snapshot().reach;
     // Closing takes nothing: who is in a hurry must not look for a password.
     if reach as u8 > present as u8 {
-        app.account.confirm(body.password.as_deref().unwrap_or_default(), &visitor).await?;
+        app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
     super::settings::store(&app, [(LISTEN.to_owned(), Some(reach.word().to_owned()))].into(), false).await?;
     tracing::info!(reach = reach.word(), username = signed.username, "who can reach the gateway was changed");

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    error::{AdminError, Body},
+    error::{AdminError, Body, FieldProblem},
     words::Section,
 };
 use crate::{
+    account::Visitor,
     http::App,
     model::{BUCKET_SECRET, BucketConfig, Event, LISTEN, SETTINGS, Secret, Setting, Shape as Takes, now},
     settings::{Keys, Settings, bucket_of},
@@ -73,6 +74,13 @@ pub struct ChangeSettings {
     leave_images: bool,
 }
 
+/// What may be known of the key of clients without the password.
+#[derive(Serialize, ToSchema)]
+pub struct GatewayKeyState {
+    /// The variable that fixes it.
+    locked_by: Option<&'static str>,
+}
+
 /// The key of clients.
 #[derive(Serialize, ToSchema)]
 pub struct GatewayKey {
@@ -81,11 +89,21 @@ pub struct GatewayKey {
     locked_by: Option<&'static str>,
 }
 
+/// The password once more: who holds the key spends money.
+#[derive(Deserialize, ToSchema)]
+pub struct ShowGatewayKey {
+    #[serde(default)]
+    password: Option<String>,
+}
+
 /// Another key; without one a random one is made.
 #[derive(Deserialize, ToSchema)]
 pub struct NewGatewayKey {
     #[serde(default)]
     key: Option<String>,
+    /// Once more.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 fn shape(setting: &Setting) -> Shape {
@@ -163,10 +181,15 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     let (mut values, mut problems) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in body.values {
         let checked = match Setting::find(&key) {
-            None => Err("there is no such setting".to_owned()),
-            Some(setting) if setting.key == LISTEN => Err("takes the password: it is changed on its own".to_owned()),
-            Some(setting) if is_fixed(&app, setting) => Err(format!("is fixed by {}", setting.variable())),
-            Some(setting) => value.map(|value| setting.check(&value)).transpose(),
+            None => Err(FieldProblem::new("unknown", "there is no such setting")),
+            Some(setting) if setting.key == LISTEN => {
+                Err(FieldProblem::new("needs_password", "takes the password: it is changed on its own"))
+            }
+            Some(setting) if is_fixed(&app, setting) => Err(FieldProblem::new("locked", format!("is fixed by {}", setting.variable()))),
+            Some(setting) => {
+                let checked = value.map(|value| setting.check(&value)).transpose();
+                checked.map_err(|problem| FieldProblem::new("invalid", problem))
+            }
         };
         match checked {
             Ok(value) => {
@@ -249,24 +272,50 @@ pub async fn apply(app: &App) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The key that clients need.
-#[utoipa::path(get, path = "/gateway-key", responses((status = 200, body = GatewayKey)))]
-pub async fn gateway_key(State(app): State<App>) -> Json<GatewayKey> {
-    let locked_by = app.config.gateway_key.as_ref().map(|_| "PICGATE_GATEWAY_KEY");
-    Json(GatewayKey { key: app.settings.snapshot().gateway_key.expose().to_owned(), locked_by })
+fn key_locked_by(app: &App) -> Option<&'static str> {
+    app.config.gateway_key.as_ref().map(|_| "PICGATE_GATEWAY_KEY")
 }
 
-/// Another key; the old one is no longer good.
+/// Whether the key that clients need can be replaced.
+#[utoipa::path(get, path = "/gateway-key", responses((status = 200, body = GatewayKeyState)))]
+pub async fn gateway_key(State(app): State<App>) -> Json<GatewayKeyState> {
+    Json(GatewayKeyState { locked_by: key_locked_by(&app) })
+}
+
+/// The key that clients need; takes the password.
+#[utoipa::path(post, path = "/gateway-key/show", request_body = ShowGatewayKey, responses((status = 200, body = GatewayKey), (status = 403)))]
+pub async fn show_gateway_key(
+    State(app): State<App>,
+    visitor: Visitor,
+    Body(body): Body<ShowGatewayKey>,
+) -> Result<Json<GatewayKey>, AdminError> {
+    app.account.confirm(body.password.as_deref(), &visitor).await?;
+    Ok(Json(GatewayKey { key: app.settings.snapshot().gateway_key.expose().to_owned(), locked_by: key_locked_by(&app) }))
+}
+
+/// Another key; the old one is no longer good. Takes the password.
 #[utoipa::path(post, path = "/gateway-key", request_body = NewGatewayKey, responses((status = 200, body = GatewayKey)))]
-pub async fn new_gateway_key(State(app): State<App>, Body(body): Body<NewGatewayKey>) -> Result<Json<GatewayKey>, AdminError> {
+pub async fn new_gateway_key(
+    State(app): State<App>,
+    visitor: Visitor,
+    Body(body): Body<NewGatewayKey>,
+) -> Result<Json<GatewayKey>, AdminError> {
     if app.config.gateway_key.is_some() {
-        return Err(AdminError::field("invalid_settings", "key", "is fixed by PICGATE_GATEWAY_KEY"));
+        return Err(AdminError::field("invalid_settings", "key", "locked", "is fixed by PICGATE_GATEWAY_KEY"));
     }
     let key = match body.key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()) {
         Some(key) if key.len() >= 8 && key.len() <= 256 && key.bytes().all(|b| b.is_ascii_graphic()) => Secret::new(key),
-        Some(_) => return Err(AdminError::field("invalid_settings", "key", "must have 8 to 256 letters, digits or signs, without blanks")),
+        Some(_) => {
+            return Err(AdminError::field(
+                "invalid_settings",
+                "key",
+                "characters",
+                "must have 8 to 256 letters, digits or signs, without blanks",
+            ));
+        }
         None => app.secrets.random_key()?,
     };
+    app.account.confirm(body.password.as_deref(), &visitor).await?;
     let _changing = app.changing.lock().await;
     app.secrets.set_gateway_key(key.clone()).await?;
     let mut settings = (*app.settings.snapshot()).clone();

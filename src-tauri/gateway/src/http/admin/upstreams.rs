@@ -12,7 +12,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::{
-    error::{AdminError, Body},
+    error::{AdminError, Body, FieldProblem},
     words::{UpstreamDialect, UpstreamKind},
 };
 use crate::{
@@ -214,16 +214,19 @@ pub async fn list(State(app): State<App>) -> Result<Json<Upstreams>, AdminError>
 }
 
 fn check_row(row: &mut UpstreamRow) -> Result<(), AdminError> {
-    row.check().map_err(|problems| AdminError::invalid("invalid_upstream", problems))
+    row.check().map_err(|problems| {
+        let told = |(field, (code, text)): (&str, (&'static str, &str))| (field.to_owned(), FieldProblem::new(code, text));
+        AdminError::invalid("invalid_upstream", problems.into_iter().map(told).collect())
+    })
 }
 
 async fn check_name(app: &App, row: &UpstreamRow) -> Result<(), AdminError> {
     let rows = app.library.db().read(upstreams::list).await?;
     if rows.iter().any(|other| other.id != row.id && other.name == row.name) {
-        return Err(AdminError::field("invalid_upstream", "name", "is the name of another upstream"));
+        return Err(AdminError::field("invalid_upstream", "name", "taken", "is the name of another upstream"));
     }
     if row.id == 0 && rows.len() >= UPSTREAMS_MAX {
-        return Err(AdminError::field("invalid_upstream", "name", format!("there are {UPSTREAMS_MAX} upstreams already")));
+        return Err(AdminError::field("invalid_upstream", "name", "too_many", format!("there are {UPSTREAMS_MAX} upstreams already")));
     }
     Ok(())
 }
@@ -231,7 +234,7 @@ async fn check_name(app: &App, row: &UpstreamRow) -> Result<(), AdminError> {
 fn check_key(key: &str) -> Result<Secret, AdminError> {
     let key = key.trim();
     if key.len() > 4096 || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(AdminError::field("invalid_upstream", "api_key", "holds characters that no key has"));
+        return Err(AdminError::field("invalid_upstream", "api_key", "characters", "holds characters that no key has"));
     }
     Ok(Secret::new(key))
 }
@@ -291,7 +294,7 @@ pub async fn change(State(app): State<App>, Path(id): Path<i64>, Body(body): Bod
     if !is_same_server(&before, &row.base_url) && secrets.upstream_keys.contains_key(&id) && !fits {
         // A stored key goes to the server that it was stored for and nowhere else.
         if key.is_none() {
-            return Err(AdminError::field("invalid_upstream", "api_key", "the address is another one: enter the key for it"));
+            return Err(AdminError::field("invalid_upstream", "api_key", "moved", "the address is another one: enter the key for it"));
         }
         // The old key goes first: whatever fails behind this, the new server does not get it.
         forget_key(&app, id).await?;

@@ -60,6 +60,10 @@ words! {
     Language: "auto" | "zh" | "en";
     /// Where the UI shows a setting.
     Section: "gateway" | "conversation" | "history" | "security" | "cache" | "bucket" | "appearance" | "desktop";
+    /// What is wrong with a field: no such one, none of what it takes, too short or long, fixed from outside, to be changed on its own with the
+    /// password, given to another one, more than there may be, no address, characters that none has, a key that was entered for another
+    /// address.
+    FieldFault: "unknown" | "invalid" | "length" | "locked" | "needs_password" | "taken" | "too_many" | "address" | "characters" | "moved";
     /// What an upstream is.
     UpstreamKind: "openai" | "demo";
     /// What an upstream speaks.

@@ -1,0 +1,19 @@
+// Lines of the log in words: settings are called there as on their page.
+import { expect, it, vi } from 'vitest';
+import type { Line } from '../src/lib/api';
+
+vi.mock('$lib/i18n.svelte', () => ({ i18n: { locale: 'zh-CN' } }));
+const { m } = await import('../src/lib/messages');
+const { sentence } = await import('../src/routes/logs/sentences');
+
+const changed = (keys: string): string =>
+  sentence({ message: 'settings were changed', fields: { event: 'settings', keys } } as unknown as Line);
+
+it('settings have the names of their page, also those that are changed elsewhere', () => {
+  const told = changed('cache_cap_mb,history_mb,listen');
+  expect(told).toContain(m.settings_k_cache_cap_mb());
+  expect(told).toContain(m.settings_k_history_mb());
+  expect(told).toContain(m.desktop_listen_title());
+  expect(told).not.toMatch(/_/);
+  expect(changed('brand_new')).toContain('brand_new');
+});
