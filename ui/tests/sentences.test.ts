@@ -9,7 +9,10 @@ const { sentence } = await import('../src/routes/logs/sentences');
 const changed = (keys: string): string =>
   sentence({ message: 'settings were changed', fields: { event: 'settings', keys } } as unknown as Line);
 
-it('settings have the names of their page, also those that are changed elsewhere', () => {
+it('settings have the names of their page, also those that are changed elsewhere', async () => {
+  // Their words are loaded with the first one that is named.
+  changed('listen');
+  await vi.waitFor(() => expect(changed('listen')).not.toContain('listen'));
   const told = changed('cache_cap_mb,history_mb,listen');
   expect(told).toContain(m.settings_k_cache_cap_mb());
   expect(told).toContain(m.settings_k_history_mb());

@@ -2,7 +2,7 @@
 // without a known event keep the program's own words.
 import type { Activity, Line } from '$lib/api';
 import { bytes, duration } from '$lib/format';
-import { labelOf } from '$lib/domain/settingsWords';
+import { settingName } from '$lib/domain/settingNames.svelte';
 import { m } from '$lib/messages';
 import { explainCode } from '$lib/ui/explain';
 
@@ -14,7 +14,7 @@ const size = (fields: Fields) => bytes(Number(fields.bytes ?? 0));
 const settingNames = (keys: string) =>
   keys
     .split(',')
-    .map((key) => labelOf(key))
+    .map((key) => settingName(key))
     .join(m.logs_between_names());
 
 const EVENTS: Record<string, (fields: Fields) => string> = {

@@ -18,7 +18,11 @@ export async function setUp({ page, url, ticket, say, look, button, text, check 
     await page.goto(`${url}/admin`);
     await button('setup_next').click();
     await button('test_draw').waitFor();
+    // The password was typed before the page was loaded anew: it is asked for again.
     await button('connect_key_show').click();
+    const question = page.getByRole('dialog');
+    await question.locator('input[type="password"]').fill('correct horse');
+    await question.getByRole('button', { name: say('settings_key_show'), exact: true }).click();
     await page.getByText(/^pg-/).first().waitFor();
     await look('setup-connect');
     await page.goto(`${url}/admin/dashboard`);
