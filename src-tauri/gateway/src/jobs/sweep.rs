@@ -155,7 +155,7 @@ impl Sweep {
                     let mut state = self.state();
                     (state.last_at, state.next_at) = (Some(wall), wall + EVERY.as_millis() as Millis);
                 }
-                self.look(true);
+                self.look(true).await;
             }
         }
     }
@@ -179,7 +179,7 @@ impl Sweep {
     /// Looks at once, as it does now and then.
     pub async fn look_now(&self) {
         if self.tick(0).await {
-            self.look(true);
+            self.look(true).await;
         }
     }
 
@@ -202,8 +202,8 @@ impl Sweep {
         }
     }
 
-    /// Does what the rules ask for, as jobs.
-    pub fn look(&self, automatic: bool) {
+    /// Begins what the rules ask for, as jobs.
+    pub async fn look(&self, automatic: bool) {
         let rules = self.settings.snapshot().sweep;
         let wanted = [
             (JobKind::CleanExpired, rules.ttl.is_some()),
@@ -211,13 +211,10 @@ impl Sweep {
             (JobKind::ForgetMetadata, rules.retention.is_some()),
         ];
         for kind in wanted.into_iter().filter_map(|(kind, wanted)| wanted.then_some(kind)) {
-            let sweep = self.clone();
-            tokio::spawn(async move {
-                // A job that would do nothing is none.
-                if sweep.preview(kind).await.is_ok_and(|preview| preview.reason.is_none()) {
-                    sweep.start(kind, automatic, false);
-                }
-            });
+            // A job that would do nothing is none.
+            if self.preview(kind).await.is_ok_and(|preview| preview.reason.is_none()) {
+                self.start(kind, automatic, false);
+            }
         }
     }
 
