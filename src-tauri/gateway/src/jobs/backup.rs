@@ -11,8 +11,11 @@ use crate::{
     store::{DbError, copies},
 };
 
-/// Uploads at once.
-const AT_ONCE: usize = 4;
+/// Images that are taken from the outbox ahead of their turn, so that many share a commit; few of them are put at once.
+const AHEAD: usize = 32;
+
+/// Removals that are taken at once; they are not taken for long.
+const REMOVALS: usize = 4;
 
 /// Looks again after so long, though nobody asked.
 const LOOK: Duration = Duration::from_secs(60);
@@ -54,8 +57,11 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
         return Ok(pause.min(LOOK));
     }
     // After a pause, or with a bucket that was never asked, one goes ahead.
-    let most = if remote.works() { AT_ONCE } else { 1 };
-    let Some(room) = most.checked_sub(running.len()).filter(|room| *room > 0) else { return Ok(LOOK) };
+    let most = if remote.works() { AHEAD } else { 1 };
+    if running.len() > most / 2 {
+        return Ok(LOOK);
+    }
+    let room = most - running.len();
     let (place, run) = (bucket.config().place(), remote.run().to_owned());
     let asked = place.clone();
     let next = library.db().read(move |c| copies::next_due(c, &asked, now())).await?;
@@ -69,7 +75,7 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
         return Ok(wait);
     }
     let taken = library.db().write(move |t| {
-        let graves = copies::claim_graves(t, &place, now(), room)?;
+        let graves = copies::claim_graves(t, &place, now(), room.min(REMOVALS))?;
         let due = copies::claim(t, &run, now(), room - graves.len())?;
         Ok((graves, due))
     });
@@ -82,7 +88,7 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
     }
     for due in due {
         let (library, bucket) = (library.clone(), bucket.clone());
-        running.spawn(async move { library.upload(&bucket, due).await });
+        running.spawn(async move { library.upload_in_turn(&bucket, due).await });
     }
     Ok(if idle { IDLE } else { LOOK })
 }

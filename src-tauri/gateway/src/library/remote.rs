@@ -8,7 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::coming::Restoring;
 use crate::{
@@ -38,6 +38,9 @@ const GUESSES_RATE: f64 = 2.0;
 
 /// How long they wait.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Calls of the background at once: images that are put, objects that are removed.
+const TURNS: usize = 4;
 
 /// Images that are put at once because their links wait for it; these come on top of what the background does.
 const FIRSTS: usize = 4;
@@ -122,7 +125,8 @@ struct Inner {
     strangers: Semaphore,
     strangers_waiting: Semaphore,
     guesses: Mutex<Guesses>,
-    firsts: Semaphore,
+    firsts: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl Remote {
@@ -141,7 +145,8 @@ impl Remote {
             strangers: Semaphore::new(STRANGERS),
             strangers_waiting: Semaphore::new(STRANGERS_WAITING),
             guesses: Mutex::new(Guesses(GUESSES_BURST, Instant::now())),
-            firsts: Semaphore::new(FIRSTS),
+            firsts: Arc::new(Semaphore::new(FIRSTS)),
+            turns: Arc::new(Semaphore::new(TURNS)),
         }))
     }
 
@@ -171,8 +176,13 @@ impl Remote {
     }
 
     /// Leave to put an image whose link waits for it.
-    pub(super) async fn first(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        self.0.firsts.acquire().await.ok()
+    pub(super) async fn first(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.firsts.clone().acquire_owned().await.ok()
+    }
+
+    /// Leave to call the bucket from the background.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.turns.clone().acquire_owned().await.ok()
     }
 
     /// Uses another bucket, or the same with other keys; `false` if nothing is new.

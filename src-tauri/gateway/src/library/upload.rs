@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, io::Read, path::PathBuf, time::Duration};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::Library;
 use crate::{
     cloud::{Bucket, BucketError, Fault, Upload},
@@ -66,8 +68,22 @@ impl Library {
         Ok(())
     }
 
-    /// Puts the copy of one image and confirms it.
-    pub async fn upload(&self, bucket: &Bucket, due: Due) -> Attempt {
+    /// Puts the copy of one image when it is its turn, unless the bucket cannot be used by then.
+    pub async fn upload_in_turn(&self, bucket: &Bucket, due: Due) -> Attempt {
+        let turn = self.remote.turn().await;
+        if self.remote.pause().is_some() {
+            let (seq, run) = (due.seq, self.remote.run().to_owned());
+            if let Err(error) = self.db.write(move |t| copies::release(t, seq, &run, now())).await {
+                tracing::error!(%error, image = %due.id, "a copy waits longer than it must");
+            }
+            return Attempt::Later;
+        }
+        self.upload(bucket, due, turn).await
+    }
+
+    /// Puts the copy of one image and confirms it. The turn ends with the last call to the bucket: what is noted of one image
+    /// need not keep the next one waiting.
+    async fn upload(&self, bucket: &Bucket, due: Due, turn: Option<OwnedSemaphorePermit>) -> Attempt {
         // A name that is not of this image, as a database from elsewhere may say, is somebody else's object.
         let (known, is_foreign) = match due.key.clone() {
             Some(key) if key != python_key(due.id) => (None, key != bucket.config().key(due.id)),
@@ -96,6 +112,7 @@ impl Library {
             }
         }
         let result = self.copy(bucket, &due, &key).await;
+        drop(turn);
         let noted = match result {
             Ok(()) => self.note_stored(bucket, &due, key).await,
             Err(error) => self.note_failed(&due, &error).await,
@@ -193,8 +210,8 @@ impl Library {
                 let library = self.clone();
                 // Goes on when the client has waited long enough.
                 let copying = tokio::spawn(async move {
-                    let _permit = library.remote.first().await;
-                    library.upload(&bucket, due).await
+                    let turn = library.remote.first().await;
+                    library.upload(&bucket, due, turn).await
                 });
                 matches!(tokio::time::timeout(THROUGH_MAX, copying).await, Ok(Ok(Attempt::Stored)))
             }
@@ -233,8 +250,15 @@ impl Library {
         }
     }
 
-    /// Removes the object of an image that was deleted.
+    /// Removes the object of an image that was deleted, when it is its turn.
     pub async fn bury(&self, bucket: &Bucket, grave: Tombstone) -> Attempt {
+        let _turn = self.remote.turn().await;
+        if self.remote.pause().is_some() {
+            if let Err(error) = self.db.write(move |t| copies::grave_later(t, &grave, now())).await {
+                tracing::warn!(%error, "a removal waits longer than it must");
+            }
+            return Attempt::Later;
+        }
         // What is being put is removed when that has ended.
         let Some(_putting) = self.remote.putting(&grave.key) else {
             let later = self.db.write(move |t| copies::grave_later(t, &grave, now() + RETRY_FIRST.as_millis() as Millis)).await;

@@ -119,6 +119,12 @@ fn lease(transaction: &Transaction<'_>, seq: i64, run: &str, now: Millis) -> rus
     transaction.prepare_cached(sql)?.execute(params![seq, run, now + LEASE]).map(|_| ())
 }
 
+/// This run has not begun with it and does not: due for whoever comes next.
+pub fn release(transaction: &Transaction<'_>, seq: i64, run: &str, now: Millis) -> rusqlite::Result<()> {
+    let sql = "update copies set lease = null, due_at = ?3 where seq = ?1 and lease = ?2 and state = 'pending'";
+    transaction.prepare_cached(sql)?.execute(params![seq, run, now]).map(|_| ())
+}
+
 /// Whether this run still has the copy to make.
 pub fn is_leased(connection: &Connection, seq: i64, run: &str) -> rusqlite::Result<bool> {
     let sql = "select 1 from copies where seq = ?1 and lease = ?2 and state = 'pending'";
