@@ -38,6 +38,7 @@ container-check: ## Build the container image without a container engine and use
 	@.ci/container-check $(ARGS)
 
 deb: ## Build the desktop app's Debian package: target/packages
+	@.ci/setup desktop
 	@.ci/bundle --bundles deb
 
 deb-check: ## Install that package into a fresh Debian, use it and remove it (Debian, as root); no part of make test

@@ -2,12 +2,38 @@
 import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import tailwindcss from '@tailwindcss/vite';
+import nodeFs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { texts } from './build/texts.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const backend = process.env.PICGATE_BACKEND ?? 'http://127.0.0.1:5650';
+
+/** Files that are written at once, at most. */
+const WRITTEN_AT_ONCE = 64;
+
+/**
+ * The file system as Paraglide gets it. It writes more than a thousand files, one for each text, and would open all of them
+ * at once; where fewer may be open (in containers, often 1,024), the rest would be missing without a word.
+ */
+function fewFilesAtOnce() {
+  const waiting: (() => void)[] = [];
+  let writing = 0;
+  const writeFile: typeof nodeFs.promises.writeFile = async (...file) => {
+    if (writing >= WRITTEN_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
+    else writing += 1;
+    try {
+      await nodeFs.promises.writeFile(...file);
+    } finally {
+      // The place goes to the next one that waits.
+      const next = waiting.shift();
+      if (next) next();
+      else writing -= 1;
+    }
+  };
+  return { ...nodeFs, promises: { ...nodeFs.promises, writeFile } };
+}
 
 export default defineConfig({
   base: '/admin/',
@@ -17,6 +43,7 @@ export default defineConfig({
       project: './project.inlang',
       outdir: './src/lib/paraglide',
       strategy: ['globalVariable', 'baseLocale'],
+      fs: fewFilesAtOnce(),
     }),
     svelte(),
     texts(),

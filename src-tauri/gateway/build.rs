@@ -23,6 +23,9 @@ const SOURCES: [&str; 9] = [
     "project.inlang/settings.json",
 ];
 
+/// What is made below the sources: one function for each text.
+const MADE: &str = "src/lib/paraglide";
+
 fn main() {
     // Asked now and not when this was compiled: a copied target folder must not bring the pages of where it came from.
     let manifest = env::var("CARGO_MANIFEST_DIR").expect("cargo names the package's folder");
@@ -36,18 +39,41 @@ fn main() {
     let skip = env::var("PICGATE_UI").is_ok_and(|value| value == "skip");
     if !skip && ui.join("package.json").exists() && is_stale(&ui, &dist) {
         build(&ui);
+        // What was just made is no change to be built for: it is as old as what it was made of. Or the next build would be
+        // a second one of everything.
+        if let Some(changed) = SOURCES.iter().filter_map(|source| newest(&ui.join(source))).max() {
+            date_back(&dist, changed);
+            date_back(&ui.join(MADE), changed);
+            set_time(&ui.join(MADE).join(".."), changed);
+        }
     }
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo names a folder"));
     fs::write(out.join("ui.rs"), listed(&dist, &out)).expect("the list of the UI's files is written");
 }
 
-/// The time of the newest change below `path`.
+/// The time of the newest change below `path`, but for what is made there.
 fn newest(path: &Path) -> Option<SystemTime> {
+    if path.ends_with(MADE) {
+        return None;
+    }
     let metadata = fs::metadata(path).ok()?;
     if metadata.is_file() {
         return metadata.modified().ok();
     }
     fs::read_dir(path).ok()?.flatten().filter_map(|entry| newest(&entry.path())).max()
+}
+
+/// Gives `path` a time of change, where the system lets it.
+fn set_time(path: &Path, time: SystemTime) {
+    let _ = fs::File::open(path).and_then(|file| file.set_modified(time));
+}
+
+/// The same, with everything below it.
+fn date_back(path: &Path, time: SystemTime) {
+    if let Ok(entries) = fs::read_dir(path) {
+        entries.flatten().for_each(|entry| date_back(&entry.path(), time));
+    }
+    set_time(path, time);
 }
 
 fn is_stale(ui: &Path, dist: &Path) -> bool {

@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import socket
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -25,6 +24,14 @@ PATIENCE = 60
 # The largest image that is allowed, in bytes.
 SIZE_MAX = 60_000_000
 OWNER = 1000
+# A data folder that the Python program wrote, and its picture that no file is left of.
+PYTHON = pathlib.Path(__file__).parent.parent / "it" / "fixtures" / "python"
+OLD_PICTURES = sorted((PYTHON / "images").glob("*.png"))
+IN_BUCKET = "8f57ff98-46c6-4b1f-832b-1367b83f10b4"
+# Its bucket is somebody's at Cloudflare: what these checks start asks a port where nobody listens.
+AWAY = {"PICGATE_S3_ENDPOINT": "http://127.0.0.1:9"}
+# What is said of the health check in the Python program's compose files.
+HEALTH = "healthcheck: {test: [CMD, picgate, healthcheck]} instead, because there is no curl"
 
 
 class Image:
@@ -41,12 +48,18 @@ class Image:
     def buildah(self, *arguments: str) -> str:
         return subprocess.run(self.command(*arguments), check=True, capture_output=True, text=True).stdout.strip()
 
-    def run_command(self, data: pathlib.Path, *arguments: str) -> list[str]:
+    def run_command(self, data: pathlib.Path, *arguments: str, variables: dict[str, str] | None = None) -> list[str]:
+        flags = [word for name, value in (variables or {}).items() for word in ("--env", f"{name}={value}")]
         mounted = f"{data}:/app/data"
-        return self.command("run", "--isolation=chroot", "--volume", mounted, self.container, "--", *arguments)
+        return self.command("run", "--isolation=chroot", "--volume", mounted, *flags, self.container, "--", *arguments)
 
-    def run(self, data: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(self.run_command(data, *arguments), capture_output=True, text=True, timeout=PATIENCE)
+    def run(self, data: pathlib.Path, *arguments: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+        command = self.run_command(data, *arguments, variables=variables)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+    def piped(self, data: pathlib.Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess:
+        """With bytes in and bytes out, as `docker compose exec -T` and `run -T` have it."""
+        return subprocess.run(self.run_command(data, *arguments), input=given, capture_output=True, timeout=PATIENCE)
 
     def remove(self) -> None:
         self.buildah("umount", self.container)
@@ -58,6 +71,7 @@ class Gateway:
 
     def __init__(self, command: list[str], port: int, log: pathlib.Path, root: pathlib.Path):
         self.port, self.log, self.root = port, log, root
+        self.cookie = None
         with log.open("w") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         self.wait_for(lambda: "is ready" in self.text(), "the gateway to start")
@@ -90,6 +104,8 @@ class Gateway:
     def ask(self, path: str, body=None, key: str | None = None):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method="GET" if body is None else "POST")
         request.add_header("X-PicGate", "1")
+        if self.cookie:
+            request.add_header("Cookie", self.cookie)
         if key:
             request.add_header("Authorization", f"Bearer {key}")
         if body is not None:
@@ -100,6 +116,22 @@ class Gateway:
                 return answer.status, answer.read(), answer.headers
         except urllib.error.HTTPError as answer:
             return answer.code, answer.read(), answer.headers
+
+    def sign_in(self, way: str, account: dict) -> None:
+        """As the browser of the admin from then on; `way` is `setup` or `login`."""
+        status, body, headers = self.ask(f"/admin/api/session/{way}", account)
+        assert status == 200, body
+        self.cookie = headers["Set-Cookie"].split(";")[0]
+
+    def admin(self, path: str, body=None):
+        status, answer, _ = self.ask(f"/admin/api/{path}", body)
+        assert status == 200, (path, status, answer)
+        return json.loads(answer)
+
+    def ticket(self) -> str:
+        found = re.search(r"ticket, valid until used: (\S+)", self.text())
+        assert found, self.text()
+        return found[1]
 
 
 def free_port() -> int:
@@ -116,9 +148,9 @@ def folder(work: pathlib.Path, name: str, owner: int) -> pathlib.Path:
     return path
 
 
-def started(image: Image, data: pathlib.Path, log: str) -> Gateway:
+def started(image: Image, data: pathlib.Path, log: str, variables: dict[str, str] | None = None) -> Gateway:
     port = free_port()
-    command = image.run_command(data, "picgate", "serve", "--host", "127.0.0.1", "--port", str(port))
+    command = image.run_command(data, "picgate", "serve", "--host", "127.0.0.1", "--port", str(port), variables=variables)
     return Gateway(command, port, image.work / log, image.root)
 
 
@@ -144,17 +176,23 @@ def draw(gateway: Gateway, key: str, prompt: str) -> str:
 
 
 def python_volume(work: pathlib.Path, name: str) -> pathlib.Path:
-    """A volume as the Python program's container left it: all of it root's."""
-    path = folder(work, name, 0)
-    (path / "db").mkdir()
-    legacy = pathlib.Path(__file__).parent.parent / "it" / "fixtures" / "legacy-data"
-    if legacy.exists():
-        shutil.copytree(legacy, path, dirs_exist_ok=True)
-    else:
-        with contextlib.closing(sqlite3.connect(path / "db" / "picgate.db")) as database:
-            database.execute("create table images (image_id text, has_r2_copy boolean)")
-            database.commit()
+    """A volume as the Python program's container left it: all of it root's. One picture is in its bucket alone."""
+    path = work / name
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(PYTHON, path)
+    give(path, 0)
     return path
+
+
+def give(path: pathlib.Path, owner: int) -> None:
+    """chown -R"""
+    for each in [path, *path.rglob("*")]:
+        os.chown(each, owner, owner)
+
+
+def old_files(data: pathlib.Path) -> dict[str, bytes]:
+    """Everything that the Python program wrote, as it is now."""
+    return {str(path.relative_to(PYTHON)): (data / path.relative_to(PYTHON)).read_bytes() for path in PYTHON.rglob("*") if path.is_file()}
 
 
 @contextlib.contextmanager
@@ -223,13 +261,10 @@ class Checks:
     def from_the_first_start_to_a_picture_that_stays(self):
         data = folder(self.image.work, "data", OWNER)
         gateway = started(self.image, data, "first.log")
-        ticket = re.search(r"ticket, valid until used: (\S+)", gateway.text())
-        assert ticket, gateway.text()
         health = self.image.run(data, "picgate", "healthcheck", "--host", "127.0.0.1", "--port", str(gateway.port))
         assert health.returncode == 0, health
         assert self.image.run(data, "picgate", "healthcheck", "--port", str(free_port())).returncode == 1
-        account = {"ticket": ticket[1], "username": "admin", "password": "correct horse battery"}
-        assert gateway.ask("/admin/api/session/setup", account)[0] == 200
+        gateway.sign_in("setup", {"ticket": gateway.ticket(), "username": "admin", "password": "correct horse battery"})
         page = gateway.ask("/admin/")
         assert page[0] == 200 and b"<script" in page[1], "the admin UI is in the image"
         key = self.image.run(data, "picgate", "key").stdout.strip()
@@ -239,14 +274,30 @@ class Checks:
         doctor = self.image.run(data, "picgate", "doctor", "--host", "127.0.0.1", "--port", str(gateway.port))
         assert doctor.returncode == 0 and "Gateway: runs" in doctor.stdout, doctor
         assert pathlib.Path(f"/proc/{gateway.pid()}").stat().st_uid == OWNER
+        backup = self.image.piped(data, "picgate", "backup", "-")
+        assert backup.returncode == 0, backup.stderr
         gateway.stop()
         owners = {path.stat().st_uid for path in data.rglob("*")}
         assert owners == {OWNER}, owners
         gateway = started(self.image, data, "second.log")
         assert gateway.ask(link)[1] == picture, "a restart keeps it"
         assert "ticket" not in gateway.text(), gateway.text()
-        login = {"username": "admin", "password": "correct horse battery"}
-        assert gateway.ask("/admin/api/session/login", login)[0] == 200, "a restart keeps the admin"
+        gateway.sign_in("login", {"username": "admin", "password": "correct horse battery"})
+        gateway.stop()
+        self.it_comes_back_from_the_backup(backup.stdout, link, picture)
+
+    def it_comes_back_from_the_backup(self, backup: bytes, link: str, picture: bytes):
+        """On a volume where a gateway was started before, as the README has it."""
+        data = folder(self.image.work, "data-restored", OWNER)
+        started(self.image, data, "before-restore.log").stop()
+        refused = self.image.piped(data, "picgate", "restore", "-", given=backup)
+        assert refused.returncode != 0 and b"--replace" in refused.stderr, refused
+        cut_off = self.image.piped(data, "picgate", "restore", "-", "--replace", given=backup[: len(backup) // 2])
+        assert cut_off.returncode != 0, cut_off
+        restored = self.image.piped(data, "picgate", "restore", "-", "--replace", given=backup)
+        assert restored.returncode == 0, restored
+        gateway = started(self.image, data, "restored.log")
+        assert gateway.ask(link)[1] == picture, "the link of before"
         gateway.stop()
 
     def a_root_that_cannot_be_written_is_enough(self):
@@ -276,43 +327,59 @@ class Checks:
 
     def upstream_says(self, data: pathlib.Path, port: int) -> str:
         variables = {"PICGATE_UPSTREAM_BASE_URL": f"https://localhost:{port}/v1", "PICGATE_UPSTREAM_MODEL": "m"}
-        flags = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
-        command = self.image.run_command(data, "picgate", "doctor", "--json", "--port", str(free_port()))
-        at = command.index("--isolation=chroot")
-        done = subprocess.run([*command[:at], *flags, *command[at:]], capture_output=True, text=True, timeout=PATIENCE)
+        done = self.image.run(data, "picgate", "doctor", "--json", "--port", str(free_port()), variables=variables)
         return next(finding["code"] for finding in json.loads(done.stdout)["findings"] if finding["check"] == "upstream")
 
-    def a_volume_of_root_is_refused_with_the_line_that_mends_it(self):
+    def a_volume_of_root_is_refused_and_then_taken_over_in_the_admin(self):
         data = python_volume(self.image.work, "data-python")
-        before = (data / "db" / "picgate.db").read_bytes()
+        before = old_files(data)
         refused = self.image.run(data, "picgate", "serve", "--port", str(free_port()))
         said = refused.stdout + refused.stderr
         assert refused.returncode != 0, said
-        for words in [f"chown -R {OWNER}:{OWNER} /app/data", "docker run --rm -v VOLUME:/app/data busybox", "picgate, healthcheck"]:
+        for words in [f"chown -R {OWNER}:{OWNER} /app/data", "docker run --rm -v VOLUME:/app/data busybox", HEALTH]:
             assert words in said, (words, said)
         print("    " + "\n    ".join(said.strip().splitlines()))
         # What the line does.
-        for path in [data, *data.rglob("*")]:
-            os.chown(path, OWNER, OWNER)
-        gateway = started(self.image, data, "python.log")
-        assert "picgate, healthcheck" in gateway.text(), gateway.text()
-        assert (data / "db" / "picgate.db").read_bytes() == before, "the old database is left alone"
-        gateway.stop()
-        self.old_links_work(data)
+        give(data, OWNER)
+        gateway = started(self.image, data, "python.log", AWAY)
+        for words in [HEALTH, "in /admin, or stop this one and run: picgate import /app/data"]:
+            assert words in gateway.text(), (words, gateway.text())
+        gateway.sign_in("setup", {"ticket": gateway.ticket(), "username": "me", "password": "correct horse battery"})
+        offer = gateway.admin("import")
+        assert offer["offered"] and offer["found"]["images"] == 3, offer
+        job = gateway.admin("jobs", {"kind": "import"})["id"]
 
-    def old_links_work(self, data: pathlib.Path):
-        if self.image.run(data, "picgate", "import", "--help").returncode != 0:
-            print("    (this version has no import yet)")
-            return
-        imported = self.image.run(data, "picgate", "import", "/app/data")
-        assert imported.returncode == 0, imported
-        gateway = started(self.image, data, "imported.log")
-        pictures = sorted((data / "images").glob("*.png"))
-        assert pictures, "the volume has pictures"
-        for picture in pictures:
-            status, body, _ = gateway.ask(f"/images/{picture.stem}")
-            assert status == 200 and body == picture.read_bytes(), picture
+        def over():
+            return next(each for each in gateway.admin("jobs")["items"] if each["id"] == job)["state"] != "running"
+
+        gateway.wait_for(over, "the import")
+        after = gateway.admin("import")
+        assert after["last"]["images"] == len(OLD_PICTURES), after
+        told = {note["what"] for note in after["last"]["notes"]}
+        assert told == {IN_BUCKET, "admin admin"}, (told, "what is in the bucket alone waits, and there is an account already")
+        self.old_links_and_the_old_key_work(gateway)
         gateway.stop()
+        assert old_files(data) == before, "the old folder is left alone"
+
+    def the_command_takes_an_old_volume_over_with_its_admin(self):
+        data = python_volume(self.image.work, "data-python-command")
+        give(data, OWNER)
+        before = old_files(data)
+        imported = self.image.run(data, "picgate", "import", "/app/data", variables=AWAY)
+        assert f"{len(OLD_PICTURES)} images taken over" in imported.stdout and IN_BUCKET in imported.stderr, imported
+        gateway = started(self.image, data, "imported.log", AWAY)
+        assert "ticket" not in gateway.text(), gateway.text()
+        gateway.sign_in("login", {"username": "admin", "password": "correct-horse"})
+        self.old_links_and_the_old_key_work(gateway)
+        gateway.stop()
+        assert old_files(data) == before, "the old folder is left alone"
+
+    def old_links_and_the_old_key_work(self, gateway: Gateway):
+        for picture in OLD_PICTURES:
+            for link in [f"/images/{picture.stem}", f"/images/{picture.stem}.png"]:
+                status, body, _ = gateway.ask(link)
+                assert status == 200 and body == picture.read_bytes(), (link, status)
+        assert gateway.ask("/v1/models", key="pg-legacy-key")[0] == 200, "clients need no other key"
 
     def the_health_check_of_old_compose_files_finds_no_curl(self):
         data = folder(self.image.work, "data-curl", OWNER)
@@ -327,7 +394,8 @@ def main() -> int:
     arguments = parser.parse_args()
     image = Image(arguments.work, arguments.image)
     checks = Checks(image)
-    names = [name for name in vars(Checks) if not name.startswith("_") and name not in ("old_links_work", "upstream_says")]
+    parts = ("it_comes_back_from_the_backup", "old_links_and_the_old_key_work", "upstream_says")
+    names = [name for name in vars(Checks) if not name.startswith("_") and name not in parts]
     failed = 0
     try:
         for name in names:

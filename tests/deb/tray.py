@@ -1,7 +1,8 @@
-"""Run in a fresh Debian by .ci/deb-check, on a display and a bus of its own: the tray icon registers, its menu opens, and quit
-ends the program. Plays the part of a panel."""
+"""Run in a fresh Debian by .ci/deb-check, on a display and a bus of its own: the tray icon registers, its menu opens windows and
+switches the start at login, and the program ends when it is told to. Plays the part of a panel."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -49,6 +50,11 @@ def until(condition, what):
         time.sleep(0.02)
 
 
+def windows():
+    """The titles of all windows, in a text."""
+    return subprocess.run(["xwininfo", "-root", "-tree"], capture_output=True, text=True, check=True).stdout
+
+
 def main():
     dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
     bus = dbus.SessionBus()
@@ -66,6 +72,18 @@ def main():
         labels = [str(entry[1].get("label", "")) for entry in entries]
         print("tray:", [label for label in labels if label])
         assert len(labels) > 8, labels
+
+        def click(label):
+            menu.Event(entries[labels.index(label)][0], "clicked", dbus.Int32(0), dbus.UInt32(0))
+
+        click("Dashboard")
+        until(lambda: any("Dashboard" in line and "PicGate" in line for line in windows().splitlines()), "the window")
+        entry = pathlib.Path.home() / ".config/autostart/PicGate.desktop"
+        click("Start at login")
+        until(entry.exists, "the start at login")
+        until(lambda: "Exec=/usr/bin/picgate --hidden" in entry.read_text().replace('"', "").splitlines(), "its command")
+        click("Start at login")
+        until(lambda: not entry.exists(), "no start at login")
         app.send_signal(signal.SIGTERM)
         until(lambda: app.poll() is not None, "the end")
     finally:

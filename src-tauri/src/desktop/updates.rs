@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use picgate_gateway::server::Handle;
 use tauri::{AppHandle, Config, Manager, Runtime, plugin::TauriPlugin};
 use tauri_plugin_updater::{Update, UpdaterExt};
+use tokio_util::sync::CancellationToken;
 
 use super::{Desktop, dialogs::Question, notices::Notice};
 
@@ -19,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Longest download.
 const DOWNLOAD_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Largest package, in bytes: an AppImage, which brings a browser along, has about a third.
+const BYTES_MAX: usize = 300_000_000;
 
 /// How often it is looked whether drawings are done. Each look is one atomic read.
 const LOOK: Duration = Duration::from_millis(200);
@@ -68,15 +73,18 @@ async fn offer(app: &AppHandle, update: &Update) -> bool {
     Question { title: words.update_title, text: &text, is_error: false, answers: &[words.update_install, words.later] }.ask(app).await == 0
 }
 
-/// Downloads it, which checks its signature, finishes what runs, installs and starts again.
+/// Downloads it, which checks its signature, finishes what runs, installs and starts again. What goes wrong is told, and the
+/// gateway goes on as it was.
 async fn install(app: &AppHandle, mut update: Update) {
     update.timeout = Some(DOWNLOAD_MAX);
-    let bytes = match update.download(|_, _| {}, || {}).await {
+    let bytes = match fetch(&update).await {
         Ok(bytes) => bytes,
-        Err(error) => return not_installed(app, &error.to_string()),
+        Err(error) => return not_installed(app, &error),
     };
     let desktop = app.state::<Desktop>();
-    if let Some(handle) = desktop.host.handle() {
+    let handle = desktop.host.handle();
+    let was_paused = handle.as_ref().is_some_and(Handle::is_paused);
+    if let Some(handle) = &handle {
         // What is being drawn is paid for, and nothing new begins meanwhile.
         handle.pause(true);
         super::refresh(app);
@@ -84,14 +92,41 @@ async fn install(app: &AppHandle, mut update: Update) {
             tokio::time::sleep(LOOK).await;
         }
     }
-    // On Windows the installer ends the program by itself, without a word to the gateway.
-    desktop.host.stop(false).await;
+    if cfg!(windows) {
+        // There the installer ends the program by itself, without a word to the gateway. Elsewhere pictures can be looked at
+        // while the system asks for a password.
+        desktop.host.stop(false).await;
+    }
     let installed = tauri::async_runtime::spawn_blocking(move || update.install(bytes)).await;
     match installed.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| error.to_string())) {
-        Ok(()) => tracing::info!("a newer version is installed and starts now"),
-        Err(error) => not_installed(app, &error),
+        Ok(()) => {
+            tracing::info!("a newer version is installed and starts now");
+            app.request_restart();
+        }
+        Err(error) => {
+            not_installed(app, &error);
+            if cfg!(windows) {
+                app.request_restart();
+            } else if let Some(handle) = handle {
+                handle.pause(was_paused);
+                super::refresh(app);
+            }
+        }
     }
-    app.request_restart();
+}
+
+/// The bytes, whose signature is right. They are held in memory: that is how the plugin hands them on.
+async fn fetch(update: &Update) -> Result<Vec<u8>, String> {
+    let too_long = CancellationToken::new();
+    let mut received = 0_usize;
+    let count = |more: usize, _| {
+        received = received.saturating_add(more);
+        if received > BYTES_MAX {
+            too_long.cancel();
+        }
+    };
+    let bytes = too_long.run_until_cancelled(update.download(count, || {})).await;
+    bytes.ok_or_else(|| format!("it is longer than {BYTES_MAX} bytes"))?.map_err(|error| error.to_string())
 }
 
 fn not_installed(app: &AppHandle, error: &str) {
