@@ -64,8 +64,10 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
     let room = most - running.len();
     let (place, run) = (bucket.config().place(), remote.run().to_owned());
     let asked = place.clone();
-    let next = library.db().read(move |c| copies::next_due(c, &asked, now())).await?;
-    let wait = next.map_or(LOOK, |at| Duration::from_millis(u64::try_from(at - now()).unwrap_or(0)).min(LOOK));
+    // One look at the clock for both: it may be set back in between.
+    let at_first = now();
+    let next = library.db().read(move |c| copies::next_due(c, &asked, at_first)).await?;
+    let wait = next.map_or(LOOK, |at| Duration::from_millis(u64::try_from(at - at_first).unwrap_or(0)).min(LOOK));
     if !wait.is_zero() {
         if running.is_empty() && !remote.works() {
             // Nothing is due: whether the bucket works is found out all the same, so that the admin can say so.

@@ -1,5 +1,6 @@
 //! Background loops: each has one owner, one token that ends it, and is waited for at the end.
 
+mod amounts;
 mod backup;
 mod check;
 mod disk;
@@ -20,6 +21,7 @@ use crate::{
     store::{Db, gallery, meta, set_meta},
 };
 
+pub use amounts::Amounts;
 pub use backup::copy_to_bucket;
 pub use disk::{DiskReport, watch_disk};
 pub use registry::{Job, JobKind, JobView, Jobs};

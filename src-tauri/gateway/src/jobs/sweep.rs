@@ -41,6 +41,7 @@ pub struct Sweep {
     settings: LiveSettings,
     jobs: Jobs,
     state: std::sync::Arc<std::sync::Mutex<State>>,
+    pub(super) remembered: super::amounts::Remembered,
     pub(super) began: std::time::SystemTime,
 }
 
@@ -97,7 +98,14 @@ impl Sweep {
     /// Nothing was looked at yet.
     pub fn new(library: Library, settings: LiveSettings, jobs: Jobs, began: std::time::SystemTime) -> Self {
         let state = State { next_at: now() + FIRST.as_millis() as Millis, ..State::default() };
-        Self { library, settings, jobs, state: std::sync::Arc::new(std::sync::Mutex::new(state)), began }
+        Self {
+            library,
+            settings,
+            jobs,
+            state: std::sync::Arc::new(std::sync::Mutex::new(state)),
+            remembered: super::amounts::Remembered::default(),
+            began,
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -107,6 +115,10 @@ impl Sweep {
     /// The jobs.
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
+    }
+
+    pub(super) fn rules(&self) -> SweepRules {
+        self.settings.snapshot().sweep
     }
 
     /// What people see of it.

@@ -295,7 +295,9 @@ fn hold_reserve(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()?;
     connection.execute("delete from meta where key = 'reserve'", [])?;
     // A program that was killed has left a log that others may still read; then the next fold does it.
-    connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
+    connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?;
+    // Its pages need not stay in memory.
+    connection.execute_batch("pragma shrink_memory")
 }
 
 fn in_savepoint<T>(transaction: &Transaction<'_>, job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {

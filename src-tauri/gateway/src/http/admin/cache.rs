@@ -21,7 +21,7 @@ use crate::{
     library::{BucketState, TestPicture},
     model::{BUCKET_SECRET, Secret, Setting},
     settings::bucket_of,
-    store::{copies, image_figures, load_settings, sweep},
+    store::{copies, load_settings, sweep},
 };
 
 /// A number of things and their bytes.
@@ -226,13 +226,14 @@ pub fn job_views(app: &App) -> Vec<Job> {
 #[utoipa::path(get, path = "/cache", responses((status = 200, body = Cache)))]
 pub async fn cache(State(app): State<App>) -> Result<Json<Cache>, AdminError> {
     let has_bucket = app.library.remote().bucket().is_some();
-    let (figures, places, copied) =
-        app.library.db().read(|c| Ok((image_figures(c)?, sweep::places(c)?, copies::copy_figures(c, false)?))).await?;
+    let copied = app.library.db().read(|c| copies::copy_figures(c, false)).await?;
+    let amounts = app.sweep.amounts().await?;
+    let (figures, places) = (amounts.figures, amounts.places);
     let rules = app.settings.snapshot().sweep;
-    let action = async |kind: JobKind| -> Result<Action, AdminError> {
-        let preview = app.sweep.preview(kind).await?;
+    let action = |kind: JobKind| {
+        let preview = amounts.preview(kind);
         let sweep::Amount { count, bytes } = preview.amount;
-        Ok(Action { count, bytes, available: preview.reason.is_none(), reason: preview.reason.map(Hindrance::from) })
+        Action { count, bytes, available: preview.reason.is_none(), reason: preview.reason.map(Hindrance::from) }
     };
     let view = app.sweep.view();
     let over_bytes = rules.cap.map_or(0, |cap| (figures.bytes - cap as i64).max(0));
@@ -261,12 +262,12 @@ pub async fn cache(State(app): State<App>) -> Result<Json<Cache>, AdminError> {
             held: places.local_only.into(),
         },
         actions: Actions {
-            clean_expired: action(JobKind::CleanExpired).await?,
-            enforce_cap: action(JobKind::EnforceCap).await?,
-            forget_metadata: action(JobKind::ForgetMetadata).await?,
-            clear_local: action(JobKind::ClearLocal).await?,
-            upload_pending: action(JobKind::UploadPending).await?,
-            retry_failed: action(JobKind::RetryFailed).await?,
+            clean_expired: action(JobKind::CleanExpired),
+            enforce_cap: action(JobKind::EnforceCap),
+            forget_metadata: action(JobKind::ForgetMetadata),
+            clear_local: action(JobKind::ClearLocal),
+            upload_pending: action(JobKind::UploadPending),
+            retry_failed: action(JobKind::RetryFailed),
         },
         last_copies: places.local_only.into(),
     }))
