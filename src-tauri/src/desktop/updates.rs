@@ -62,8 +62,14 @@ pub async fn look(app: AppHandle) {
 }
 
 async fn newer(app: &AppHandle) -> Result<Option<Update>, String> {
-    let updater = app.updater_builder().timeout(PATIENCE).build().map_err(|error| error.to_string())?;
-    updater.check().await.map_err(|error| error.to_string())
+    let updater = app.updater_builder().timeout(PATIENCE).build().map_err(|error| whole(&error))?;
+    updater.check().await.map_err(|error| whole(&error))
+}
+
+/// What went wrong and why, down to the first cause: the outermost words alone are mostly "error sending request".
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 async fn offer(app: &AppHandle, update: &Update) -> bool {
@@ -97,14 +103,15 @@ async fn install(app: &AppHandle, mut update: Update) {
         // while the system asks for a password.
         desktop.host.stop(false).await;
     }
+    let newer = update.version.clone();
     let installed = tauri::async_runtime::spawn_blocking(move || update.install(bytes)).await;
-    match installed.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| error.to_string())) {
+    match installed.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| whole(&error))) {
         Ok(()) => {
             tracing::info!("a newer version is installed and starts now");
             app.request_restart();
         }
         Err(error) => {
-            not_installed(app, &error);
+            not_installed(app, &desktop.language().update_by_hand(&newer, &error));
             if cfg!(windows) {
                 app.request_restart();
             } else if let Some(handle) = handle {
@@ -126,7 +133,7 @@ async fn fetch(update: &Update) -> Result<Vec<u8>, String> {
         }
     };
     let bytes = too_long.run_until_cancelled(update.download(count, || {})).await;
-    bytes.ok_or_else(|| format!("it is longer than {BYTES_MAX} bytes"))?.map_err(|error| error.to_string())
+    bytes.ok_or_else(|| format!("it is longer than {BYTES_MAX} bytes"))?.map_err(|error| whole(&error))
 }
 
 fn not_installed(app: &AppHandle, error: &str) {
@@ -143,6 +150,24 @@ mod tests {
 
     fn with(plugins: &str) -> Config {
         serde_json::from_str(&format!(r#"{{"identifier": "io.picgate.test", "plugins": {plugins}}}"#)).expect("a configuration")
+    }
+
+    #[test]
+    fn a_failure_is_told_down_to_its_cause() {
+        #[derive(Debug)]
+        struct Sending(std::io::Error);
+        impl std::fmt::Display for Sending {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("error sending request")
+            }
+        }
+        impl std::error::Error for Sending {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let told = whole(&Sending(std::io::Error::other("nobody listens")));
+        assert_eq!(told, "error sending request: nobody listens");
     }
 
     #[test]

@@ -132,6 +132,14 @@ impl Language {
         )
     }
 
+    /// A newer version is there, and the system did not install it.
+    pub fn update_by_hand(self, newer: &str, error: &str) -> String {
+        self.pick(
+            format!("系统没有完成安装（{error}）。可以自己下载 PicGate {newer} 来安装；现在的版本照常运行。"),
+            format!("The system did not install it ({error}). Download PicGate {newer} and install it yourself; this version goes on."),
+        )
+    }
+
     /// The gateway does not start.
     pub fn not_started(self, why: &str) -> String {
         self.pick(format!("网关没有启动。\n\n{why}"), format!("The gateway did not start.\n\n{why}"))
