@@ -27,6 +27,9 @@ const THROUGH_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked whether another request has put the copy of the same upload.
 const OTHERS_LOOK: Duration = Duration::from_millis(20);
 
+/// Bytes of a file that are digested at a time: small, because every thread that ever did it keeps so much.
+const DIGEST_BLOCK: usize = 64 * 1024;
+
 /// What became of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -318,7 +321,7 @@ async fn digests_of(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8
 fn digests(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
     use sha2::Digest;
     let (mut file, mut sha256, mut md5) = (std::fs::File::open(path)?, sha2::Sha256::new(), md5::Md5::new());
-    let mut block = vec![0; 256 * 1024];
+    let mut block = vec![0; DIGEST_BLOCK];
     loop {
         match file.read(&mut block)? {
             0 => return Ok((crate::model::Sha256(sha256.finalize().into()), md5.finalize().into())),
