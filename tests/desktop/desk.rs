@@ -21,7 +21,11 @@ use crate::{
 
 pub const KEY: &str = "sk-desktop-test-0123456789abcdef";
 pub const PASSWORD: &str = "a-desktop-password";
-const PROGRAM: &str = env!("CARGO_BIN_EXE_picgate");
+/// The app that was built with the tests, or one that was installed.
+fn built() -> PathBuf {
+    std::env::var_os("PICGATE_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_picgate").into(), PathBuf::from)
+}
+
 const TOOLS: [&str; 5] = ["Xvfb", "dbus-daemon", "WebKitWebDriver", "xdotool", "xclip"];
 
 /// Bytes of a display's number.
@@ -88,7 +92,7 @@ impl Desk {
         Some(Self {
             bus: Bus::start(&address, tray),
             display,
-            program: PROGRAM.into(),
+            program: built(),
             // The one that every computer has; who speaks neither Chinese nor English reads English.
             language: "C.UTF-8",
             variables: vec![
@@ -115,8 +119,8 @@ impl Desk {
         fs::create_dir(&folder).expect("makes a folder");
         self.program = folder.join("picgate");
         // A link of the file system, so that the program finds itself at this place.
-        if fs::hard_link(PROGRAM, &self.program).is_err() {
-            fs::copy(PROGRAM, &self.program).expect("copies the program");
+        if fs::hard_link(built(), &self.program).is_err() {
+            fs::copy(built(), &self.program).expect("copies the program");
         }
         self
     }

@@ -344,7 +344,7 @@ fn greet(config: &Config, gateway: &Gateway, print_ticket: bool) {
         let shown = if print_ticket || io::stdout().is_terminal() || gateway.is_first_start() {
             ticket.expose().to_owned()
         } else {
-            ticket.masked()
+            words("ticket_part", &[("ticket", &ticket.masked())])
         };
         say(&words("admin_ticket", &[("base", &base), ("ticket", &shown)]));
     } else {

@@ -222,7 +222,7 @@ impl Import {
             "data of the Python program was taken over"
         );
         for note in &report.notes {
-            tracing::warn!(what = note.what, why = note.why, "this was not taken over as it was");
+            tracing::warn!(event = "import_note", what = note.what, why = note.why, "this was not taken over as it was");
         }
         Ok(report)
     }

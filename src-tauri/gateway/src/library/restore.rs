@@ -149,7 +149,7 @@ impl Library {
                         library.lost(id, &error).await;
                     } else {
                         library.remote.failed(&error);
-                        tracing::warn!(image = %id, code = error.fault.code(), error = error.words, "an image does not come back from the bucket");
+                        tracing::warn!(event = "not_restored", image = %id, code = error.fault.code(), error = error.words, "an image does not come back from the bucket");
                     }
                     Progress::Failed(error.fault)
                 }

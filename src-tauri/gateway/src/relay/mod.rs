@@ -187,7 +187,8 @@ impl Relay {
     /// starts it wants it to draw.
     pub fn pause(&self, paused: bool) {
         if self.paused.swap(paused, Ordering::Relaxed) != paused {
-            tracing::info!(paused, "{}", if paused { "drawing is paused" } else { "drawing goes on" });
+            let (event, said) = if paused { ("paused", "drawing is paused") } else { ("resumed", "drawing goes on") };
+            tracing::info!(event, "{said}");
             self.events.tell(Event::Paused(paused));
         }
     }

@@ -189,7 +189,7 @@ impl Doors {
     fn show(&self, view: View) {
         let addresses: Vec<String> = view.addresses.iter().map(SocketAddr::to_string).collect();
         if self.listening.show(view) {
-            tracing::info!(addresses = addresses.join(", "), "listening");
+            tracing::info!(event = "listening", addresses = addresses.join(", "), "listening");
             self.events.tell(Event::Listening);
         }
     }

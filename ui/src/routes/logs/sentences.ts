@@ -47,6 +47,11 @@ const EVENTS: Record<string, (fields: Fields) => string> = {
       lost: f.lost ?? '0',
     }),
   key_held_back: (f) => m.logs_ev_key_held_back({ name: f.upstream ?? '', server: f.server ?? '' }),
+  listening: (f) => m.logs_ev_listening({ addresses: f.addresses ?? '' }),
+  paused: () => m.logs_ev_paused(),
+  resumed: () => m.logs_ev_resumed(),
+  not_restored: (f) => m.logs_ev_not_restored({ id: short(f.image), why: f.error ?? f.code ?? '' }),
+  import_note: (f) => m.logs_ev_import_note({ what: f.what ?? '', why: f.why ?? '' }),
   twin_helped: (f) => m.logs_ev_twin_helped({ id: short(f.image) }),
 };
 
