@@ -30,6 +30,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Room that the database holds in reserve in its own files, in bytes: on a full disk, people must still be able to delete.
 const RESERVE: usize = 2 * 1024 * 1024;
 
+/// Bytes of it in one row.
+const RESERVE_PART: usize = 64 * 1024;
+
+/// What is in memory of it at once, in KB.
+const RESERVE_PAGES_KB: i64 = 128;
+
+/// What its rows are called, while there are any.
+const RESERVED: &str = "reserve-";
+
 /// Backups made before a migration that are kept.
 const BACKUPS_KEPT: usize = 5;
 
@@ -104,7 +113,7 @@ enum Order {
 pub struct Db {
     writer: mpsc::Sender<Order>,
     readers: Arc<Readers>,
-    thread: Arc<Mutex<Option<thread::JoinHandle<()>>>>,
+    threads: Arc<Mutex<Vec<thread::JoinHandle<()>>>>,
 }
 
 #[derive(Default)]
@@ -127,16 +136,21 @@ impl Db {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         migrate(&mut connection, path, backups)?;
-        if let Err(error) = hold_reserve(&mut connection) {
-            tracing::warn!(%error, "the database cannot hold room in reserve; the disk may be full");
-        }
         let readers = Arc::new(Readers::default());
         for _ in 0..READERS {
             readers.give_back(connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
         }
         let (writer, jobs) = mpsc::channel(WRITE_QUEUE);
-        let thread = thread::Builder::new().name("db-writer".into()).spawn(move || write_all(connection, jobs)).map_err(DbError::Thread)?;
-        Ok(Self { writer, readers, thread: Arc::new(Mutex::new(Some(thread))) })
+        let file = path.to_owned();
+        // Nobody waits for it: it takes longer than all the rest of the start.
+        let reserve = thread::Builder::new().name("db-reserve".into()).spawn(move || {
+            if let Err(error) = hold_reserve(&file) {
+                tracing::warn!(%error, "the database cannot hold room in reserve; the disk may be full");
+            }
+        });
+        let writer_thread =
+            thread::Builder::new().name("db-writer".into()).spawn(move || write_all(connection, jobs)).map_err(DbError::Thread)?;
+        Ok(Self { writer, readers, threads: Arc::new(Mutex::new(reserve.into_iter().chain([writer_thread]).collect())) })
     }
 
     /// Runs `job` in a transaction and returns once it is on disk. Writes that come together share a commit.
@@ -192,10 +206,8 @@ impl Db {
         // The last connection to go takes SQLite's own files with it.
         self.readers.close();
         let _ = self.writer.send(Order::Close).await;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        }
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
     }
 }
 
@@ -287,17 +299,22 @@ fn back_up(connection: &Connection, backups: &Path, version: usize) -> Result<()
     Ok(())
 }
 
-/// Grows the files by [`RESERVE`] if they do not hold that much already. What is deleted again stays theirs: as free pages of the
-/// database, and as a log that is written from its beginning again once it was folded in.
-fn hold_reserve(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Grows the files by [`RESERVE`]. What is deleted again stays theirs: as free pages of the database, and as a log that is written
+/// from its beginning again once it was folded in. A connection of its own, so that its pages do not stay in memory.
+fn hold_reserve(path: &Path) -> Result<(), DbError> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "cache_size", -RESERVE_PAGES_KB)?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    transaction.execute("insert or replace into meta (key, value) values ('reserve', ?1)", [" ".repeat(RESERVE)])?;
+    let part = " ".repeat(RESERVE_PART);
+    for number in 0..RESERVE / RESERVE_PART {
+        let key = format!("{RESERVED}{number}");
+        transaction.execute("insert or replace into meta (key, value) values (?1, ?2)", [&key, &part])?;
+    }
     transaction.commit()?;
-    connection.execute("delete from meta where key = 'reserve'", [])?;
+    connection.execute("delete from meta where key glob ?1", [format!("{RESERVED}*")])?;
     // A program that was killed has left a log that others may still read; then the next fold does it.
     connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?;
-    // Its pages need not stay in memory.
-    connection.execute_batch("pragma shrink_memory")
+    Ok(())
 }
 
 fn in_savepoint<T>(transaction: &Transaction<'_>, job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
