@@ -20,7 +20,7 @@ use crate::support::{
     eventually, pictures, process,
 };
 
-const PASSPHRASE: &str = "correct horse battery";
+pub const PASSPHRASE: &str = "correct horse battery";
 
 /// Runs a command over `dir` while the gateways of this test go on.
 pub async fn run(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> (String, String, i32) {

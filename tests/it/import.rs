@@ -313,6 +313,21 @@ async fn what_cannot_be_taken_over_is_told_and_the_rest_is() {
 }
 
 #[tokio::test]
+async fn images_that_are_no_table_are_no_old_data_and_keep_nothing_from_starting() {
+    let (old, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(&fixture(), old.path());
+    let endless = "drop table images;
+        create view images as with recursive n (x) as (select 1 union all select x + 1 from n)
+            select x as id, x as size_bytes, 1 as has_local_copy, 1 as has_r2_copy from n;";
+    rusqlite::Connection::open(old.path().join("db/picgate.db")).unwrap().execute_batch(endless).unwrap();
+    let (said, errors, status) = run(dir.path(), &["import", old.path().to_str().unwrap()], &[]).await;
+    assert!(status == 1 && errors.contains("no data of the Python PicGate"), "{said} {errors}");
+    copy(old.path(), dir.path());
+    let app = TestApp::in_folder(dir, &[]).await;
+    assert_eq!(app.get("/health").await.status(), 200);
+}
+
+#[tokio::test]
 async fn what_a_writer_left_in_its_log_is_read_from_a_copy() {
     let (old, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     copy(&fixture(), old.path());

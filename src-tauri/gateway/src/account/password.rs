@@ -2,6 +2,8 @@
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash::SaltString};
 
+use crate::model::is_affordable;
+
 /// Shortest password, in bytes.
 pub const PASSWORD_MIN: usize = 8;
 
@@ -90,10 +92,12 @@ pub fn is_outdated(stored: &str) -> bool {
     stored.starts_with("$2")
 }
 
-/// Whether `password` is the one that was hashed. Takes as long when there is none. Blocks.
+/// Whether `password` is the one that was hashed. Takes as long when there is none, or when the hash asks for more than a
+/// sign-in may cost. Blocks.
 pub fn verify(password: &str, stored: Option<&str>) -> bool {
     // Of a password that nobody has.
     const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let stored = stored.filter(|stored| is_affordable(stored));
     if let Some(stored) = stored.filter(|stored| is_outdated(stored)) {
         return bcrypt::verify(password, stored).unwrap_or(false);
     }
@@ -121,6 +125,14 @@ mod tests {
         assert!(is_outdated(old) && !is_outdated(&hash("correct horse").expect("hashes")));
         assert!(verify("correct-horse", Some(old)));
         assert!(!verify("correct horse", Some(old)) && !verify("x", Some("$2b$12$broken")));
+    }
+
+    #[test]
+    fn a_hash_that_asks_for_too_much_is_not_even_tried() {
+        let most = "$argon2id$v=19$m=64,t=10,p=1$MDEyMzQ1Njc4OWFiY2RlZg$XyhwxYIwa/QJGxvUKE7/0OxUcwLI7upvIDld5xpMKT0";
+        let more = "$argon2id$v=19$m=64,t=11,p=1$MDEyMzQ1Njc4OWFiY2RlZg$NWe6Hzxod4dHcmKkZkHy1AJkoThWhoCA55xDH/NEIWs";
+        assert!(argon2().verify_password(b"correct horse", &PasswordHash::new(more).expect("a hash")).is_ok(), "it is of this password");
+        assert!(verify("correct horse", Some(most)) && !verify("correct horse", Some(more)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ArchiveError, Ask, End, FORMAT, Kept, Manifest, Name, Progress, pack::THUMBNAIL_MAX, place::Staging, seal};
 use crate::{
-    model::{MediaType, Sha256, now},
+    model::{MediaType, Sha256, is_affordable, now},
     store::{Admin, DbError, Files, Found, IMAGE_MAX, Layout, SecretsFile, Settled, Snapshot, Vetted},
 };
 
@@ -100,7 +100,13 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
         let sealed = small(&mut sealed, len, SMALL_MAX)?;
         if let Some(passphrase) = ask()? {
             let opened = seal::open(&sealed, &passphrase, &manifest.database_sha256)?;
-            kept = Some(serde_json::from_slice::<Kept>(&opened).map_err(|e| ArchiveError::Damaged(e.to_string()))?);
+            let opened: Kept = serde_json::from_slice(&opened).map_err(|e| ArchiveError::Damaged(e.to_string()))?;
+            // Every sign-in pays for it.
+            if opened.account.as_ref().is_some_and(|account| !is_affordable(&account.password)) {
+                let why = "the hash of its account's password asks for too much; --without-secrets restores the rest";
+                return Err(ArchiveError::Damaged(why.into()));
+            }
+            kept = Some(opened);
         }
         entry = next()?;
     }

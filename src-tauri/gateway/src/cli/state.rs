@@ -248,8 +248,9 @@ async fn from_bucket(config: &Config, stop: &CancellationToken) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
+            let code = failed(&errors::offline(&error));
             complain(&words("rebuilt_stays", &[]));
-            failed(&errors::offline(&error))
+            code
         }
     }
 }
@@ -283,8 +284,9 @@ pub async fn import(config: Config, flags: ImportFlags) -> ExitCode {
             if report.complete && report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
+            let code = failed(&errors::offline(&error));
             complain(&words("import_stays", &[]));
-            failed(&errors::offline(&error))
+            code
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     library::{Library, LibraryError},
-    model::{Millis, now},
+    model::{Millis, is_bcrypt, now},
     store::{
         Admin, DbError, SecretsError, Vault, insert_admin, meta,
         python::{PythonDb, PythonFigures, PythonFolder},
@@ -25,9 +25,6 @@ const SETTINGS_DONE: &str = "python_settings";
 
 /// Things that are told one by one.
 const TOLD: usize = 100;
-
-/// bcrypt's cost: what costs more would keep a processor busy for minutes at each sign-in.
-const BCRYPT_COST_MAX: u32 = 15;
 
 /// Why an import ended early. What was taken over until then stays.
 #[derive(Debug, thiserror::Error)]
@@ -225,27 +222,5 @@ impl Import {
             tracing::warn!(event = "import_note", what = note.what, why = note.why, "this was not taken over as it was");
         }
         Ok(report)
-    }
-}
-
-/// Whether this is a hash of bcrypt that can be checked in reasonable time: `$2b$12$` and 53 characters.
-fn is_bcrypt(hash: &str) -> bool {
-    let mut parts = hash.split('$').skip(1);
-    let known = matches!(parts.next(), Some("2a" | "2b" | "2x" | "2y"));
-    let cost = parts.next().and_then(|cost| cost.parse::<u32>().ok()).is_some_and(|cost| (4..=BCRYPT_COST_MAX).contains(&cost));
-    known && cost && parts.next().is_some_and(|rest| rest.len() == 53) && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hashes_of_bcrypt_are_told_from_what_would_cost_too_much() {
-        let rest = "4vcKGERLDrLcduNNaaKrEeyb2wOJR2nBwcxQF7TlpvO1GmIj1UzuK";
-        assert!(is_bcrypt(&format!("$2b$12${rest}")));
-        for wrong in [format!("$2b$31${rest}"), format!("$2b$xx${rest}"), format!("$1$12${rest}"), "$2b$12$short".into(), String::new()] {
-            assert!(!is_bcrypt(&wrong), "{wrong}");
-        }
     }
 }

@@ -255,6 +255,13 @@ impl Library {
 
     /// Removes the object of an image that was deleted, when it is its turn.
     pub async fn bury(&self, bucket: &Bucket, grave: Tombstone) -> Attempt {
+        if !copies::is_own_key(grave.id, &grave.bucket, &grave.key) {
+            tracing::error!(image = %grave.id, key = grave.key, "an object that is none of this image's was to be removed, and stays");
+            if let Err(error) = self.db.write(move |t| copies::grave_done(t, &grave)).await {
+                tracing::error!(%error, "the removal of somebody else's object cannot be forgotten");
+            }
+            return Attempt::Void;
+        }
         let _turn = self.remote.turn().await;
         if self.remote.pause().is_some() {
             if let Err(error) = self.db.write(move |t| copies::grave_later(t, &grave, now())).await {

@@ -390,6 +390,27 @@ pub fn bury_object(transaction: &Transaction<'_>, grave: &Tombstone, now: Millis
     Ok(())
 }
 
+/// Whether an object can be one of this image, in the bucket at `place`: every other name is somebody else's object.
+pub fn is_own_key(id: ImageId, place: &str, key: &str) -> bool {
+    // The usual name carries the prefix, which is the end of the place.
+    let prefix = place.rsplit('|').next().unwrap_or_default();
+    key == format!("{prefix}{id}") || key == python_key(id)
+}
+
+/// Forgets removals of objects that are none of ours, as a database from elsewhere may bring them.
+pub(super) fn delete_foreign_graves(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare("select id, bucket, key from tombstones")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, bucket, key): ([u8; 16], String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if !ImageId::from_slice(&id).is_some_and(|id| is_own_key(id, &bucket, &key)) {
+            let sql = "delete from tombstones where bucket = ?1 and key = ?2";
+            transaction.prepare_cached(sql)?.execute([bucket, key])?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes objects to be removed now; those of a run that breaks off come up again a little later.
 pub fn claim_graves(transaction: &Transaction<'_>, place: &str, now: Millis, limit: usize) -> rusqlite::Result<Vec<Tombstone>> {
     let sql = "update tombstones set due_at = ?2 + ?5 where (bucket, key) in

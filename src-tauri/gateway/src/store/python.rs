@@ -104,15 +104,22 @@ fn open_untouched(path: &Path) -> Result<Connection, DbError> {
     let mut url = Url::from_file_path(absolute).map_err(|()| not_ours())?;
     url.set_query(Some("mode=ro&immutable=1"));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(Connection::open_with_flags(url.as_str(), flags)?)
+    let connection = Connection::open_with_flags(url.as_str(), flags)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// The columns of a table; none if there is no such table. Views are passed over: anybody may have made them, and they may
+/// not end.
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let sql = "select name from pragma_table_info(?1) where exists
+                   (select 1 from pragma_table_list(?1) where schema = 'main' and type = 'table')";
+    connection.prepare(sql)?.query_map([table], |row| row.get(0))?.collect()
 }
 
 /// Whether a file is the database of the Python program: told by a column that only it has. Changes nothing.
 pub fn is_python(path: &Path) -> bool {
-    let python = || -> Result<bool, DbError> {
-        let sql = "select count(*) from pragma_table_info('images') where name = 'has_r2_copy'";
-        Ok(open_untouched(path)?.query_row(sql, [], |row| row.get::<_, i64>(0))? > 0)
-    };
+    let python = || -> Result<bool, DbError> { Ok(columns(&open_untouched(path)?, "images")?.iter().any(|name| name == "has_r2_copy")) };
     path.exists() && python().unwrap_or(false)
 }
 
@@ -134,12 +141,13 @@ impl PythonDb {
                 fs::copy(from, beside(&target, ending)).map_err(DbError::Backup)?;
             }
         }
-        Ok(Self { connection: Connection::open(&target)?, _copy: Some(copy) })
-    }
-
-    fn columns(&self, table: &str) -> Result<Vec<String>, DbError> {
-        let mut statement = self.connection.prepare("select name from pragma_table_info(?1)")?;
-        Ok(statement.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+        let connection = Connection::open(&target)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        // What the journal brings may be another database than the one that was looked at.
+        if columns(&connection, "images")?.is_empty() {
+            return Err(DbError::NotOurs { path: path.to_owned(), why: "its images are no table".into() });
+        }
+        Ok(Self { connection, _copy: Some(copy) })
     }
 
     /// Its settings as text, by the names of their columns.
@@ -147,7 +155,7 @@ impl PythonDb {
     /// # Errors
     /// [`DbError`].
     pub fn settings(&self) -> Result<Option<Vec<(String, String)>>, DbError> {
-        let columns = self.columns("settings")?;
+        let columns = columns(&self.connection, "settings")?;
         if columns.is_empty() {
             return Ok(None);
         }
@@ -162,7 +170,7 @@ impl PythonDb {
     /// # Errors
     /// [`DbError`].
     pub fn admins(&self) -> Result<Vec<PythonAdmin>, DbError> {
-        if self.columns("admins")?.is_empty() {
+        if columns(&self.connection, "admins")?.is_empty() {
             return Ok(Vec::new());
         }
         let mut statement = self.connection.prepare("select * from admins order by id limit ?1")?;
@@ -189,7 +197,7 @@ impl PythonDb {
     /// # Errors
     /// [`DbError`].
     pub fn images(&self, after: i64, limit: usize) -> Result<Vec<PythonImage>, DbError> {
-        let columns = self.columns("images")?;
+        let columns = columns(&self.connection, "images")?;
         let short = |name: &str| match columns.iter().any(|column| column == name) {
             true => format!("case when octet_length({name}) <= {TEXT_MAX} then {name} end"),
             false => "null".to_owned(),

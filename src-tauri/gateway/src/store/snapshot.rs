@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::{
     admin::{Admin, admin, delete_admin, insert_admin},
     blobs::{mark_missing, set_thumbnail},
+    copies::delete_foreign_graves,
     db::{self, DbError},
     meta::meta,
     vetted::{Vetted, vet},
@@ -168,8 +169,9 @@ impl Snapshot {
     /// Makes a restored database fit what came with it: bytes that are `absent` are noted as such, thumbnails in `unmade`
     /// are to be made again, pictures are of the type that their bytes tell, no time is later than `now`, and every copy in the
     /// bucket whose bytes are here is to be confirmed again, because much may have happened there since. Settings and upstreams
-    /// that cannot be used go. Only this computer reaches the gateway afterwards, because to open it to others takes the
-    /// password.
+    /// that cannot be used go, and so do the account and its sessions: `account` takes their place. So does what would remove
+    /// bytes that are none of its own. Only this computer reaches the gateway afterwards, because to open it to others takes
+    /// the password.
     ///
     /// # Errors
     /// [`DbError`].
@@ -191,6 +193,9 @@ impl Snapshot {
             let sql = format!("update {table} set {column} = max(0, min({column}, ?1)) where {column} not between 0 and ?1");
             transaction.execute(&sql, [now])?;
         }
+        delete_foreign_graves(&transaction)?;
+        // No bytes of deleted images came along.
+        transaction.execute("delete from doomed", [])?;
         let vetted = vet(&transaction)?;
         let closed = transaction.execute("delete from settings where key = ?1 and value <> 'this_computer'", [LISTEN])? > 0;
         transaction.execute(
@@ -198,9 +203,9 @@ impl Snapshot {
                  (select i.seq from images i join blobs b on b.sha256 = i.sha256 where b.state = 'present')",
             [now],
         )?;
-        transaction.execute("delete from sessions", [])?;
+        // Whoever made the archive may have put an account of their own into it: only the one that came sealed lets in.
+        delete_admin(&transaction)?;
         if let Some(account) = account {
-            delete_admin(&transaction)?;
             insert_admin(&transaction, account, now)?;
         }
         transaction.commit()?;

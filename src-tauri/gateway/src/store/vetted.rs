@@ -15,18 +15,25 @@ const SHOWN_MAX: usize = 120;
 /// Most things of each kind that are told.
 const TOLD_MAX: usize = 100;
 
-/// Settings by which somebody else could reach in, have pictures sent elsewhere, or have them removed.
-const NOTABLE: [&str; 11] = [
+/// Settings by which somebody else could reach in, have pictures or prompts sent elsewhere, or have them removed or not kept.
+const NOTABLE: [&str; 18] = [
     "public_base_url",
     "allowed_hosts",
     "fetch_external_images",
+    "keep_uploads",
+    "task_model",
     "r2_account_id",
+    "r2_access_key_id",
     "r2_bucket",
     "s3_endpoint",
     "s3_prefix",
+    "s3_write",
     "bucket_public_url",
     "bucket_links",
+    "cache_ttl_hours",
+    "cache_cap_mb",
     "evict_last_copy",
+    "retention_days",
     "delete_cloud_with_metadata",
 ];
 
@@ -82,12 +89,16 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
             }
         }
     }
-    for mut row in upstreams::list(transaction)? {
+    // Those that are used come first, so that others cannot crowd them out.
+    let mut rows = upstreams::list(transaction)?;
+    rows.sort_by_key(|row| !row.enabled);
+    for mut row in rows {
         let name = row.name.clone();
         match row.check() {
             Ok(()) => {
-                if row.enabled && row.kind == "openai" && vetted.notable.len() < TOLD_MAX {
-                    vetted.notable.push((format!("upstream {}", shown(&row.name)), shown(&row.base_url)));
+                if row.kind == "openai" && vetted.notable.len() < TOLD_MAX {
+                    let disabled = if row.enabled { "" } else { " (disabled)" };
+                    vetted.notable.push((format!("upstream {}{disabled}", shown(&row.name)), shown(&row.base_url)));
                 }
                 if upstreams::update(transaction, &row).is_err() {
                     upstreams::delete(transaction, row.id)?;
