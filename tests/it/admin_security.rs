@@ -156,6 +156,37 @@ async fn a_few_pictures_are_deleted_without_the_password_and_many_in_small_porti
     assert_eq!(delete(1000, Some("correct horse")).await.status(), 200);
 }
 
+#[tokio::test]
+async fn a_session_alone_makes_no_rules_by_which_pictures_go_for_good() {
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    let change = async |values: Value, password: Option<&str>| {
+        let body = json!({"values": values, "password": password});
+        admin.request(Method::PATCH, "settings").json(&body).send().await.expect("an answer")
+    };
+    let held = async |key: &str| {
+        let settings = admin.get("settings").await;
+        let item = settings["items"].as_array().expect("a list").iter().find(|item| item["key"] == key).expect("the setting").clone();
+        item["value"].as_str().expect("text").to_owned()
+    };
+    for (switch, limit, loose, tight, looser) in
+        [("delete_cloud_with_metadata", "retention_days", "30", "1", "0"), ("evict_last_copy", "cache_cap_mb", "500", "1", "0")]
+    {
+        assert_eq!(change(json!({limit: loose}), None).await.status(), 200, "nothing goes for good by {limit} alone");
+        for values in [json!({switch: "true"}), json!({switch: "true", limit: tight})] {
+            assert_eq!(code(change(values.clone(), None).await, 403).await, "password_needed", "{values}");
+            assert_eq!(code(change(values, Some("wrong horse")).await, 401).await, "wrong_credentials");
+        }
+        assert_eq!((held(switch).await.as_str(), held(limit).await.as_str()), ("false", loose), "what was refused changed nothing");
+        assert_eq!(change(json!({switch: "true"}), Some("correct horse")).await.status(), 200);
+        assert_eq!(code(change(json!({limit: tight}), None).await, 403).await, "password_needed", "{limit}");
+        assert_eq!(change(json!({limit: looser}), None).await.status(), 200, "0 is no limit");
+        assert_eq!(code(change(json!({limit: tight}), None).await, 403).await, "password_needed", "{limit} after none");
+        assert_eq!(change(json!({limit: tight}), Some("correct horse")).await.status(), 200);
+        assert_eq!(change(json!({switch: null}), None).await.status(), 200, "who is careful needs no password");
+    }
+}
+
 /// Every route with a method, as the document has them; the document is made from the router.
 async fn admin_routes(app: &TestApp) -> Vec<(Method, String)> {
     let document: Value = app.get("/admin/api/openapi.json").await.json().await.expect("JSON");
