@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
 
 use super::admin::{Admin, code};
-use crate::support::TestApp;
+use crate::support::{FakeUpstream, TestApp};
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/it/fixtures/headers.txt");
 
@@ -351,6 +351,36 @@ async fn who_guesses_behind_a_proxy_slows_down_nobody_else() {
     }
     assert_eq!(log_in("10.0.0.9, 203.0.113.1", "wrong").await, 429, "what the client made up does not count");
     assert_eq!(log_in("203.0.113.2", "correct horse").await, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_leads_elsewhere_never_sees_the_key() {
+    let (app, stranger) = (TestApp::demo().await, FakeUpstream::start().await);
+    let admin = Admin::set_up(&app).await;
+    let base = stranger.base_url.trim_end_matches("/v1").to_owned();
+    admin.send(Method::PATCH, "settings", &json!({"values": {"public_base_url": base}})).await;
+    let checked = admin.send(Method::POST, "connect/check", &json!({"base_url": stranger.base_url})).await;
+    assert_eq!(checked["ok"], false, "{checked}");
+    admin.send(Method::POST, "doctor", &json!({})).await;
+    let seen = stranger.requests();
+    assert!(seen.len() >= 2, "{seen:?}");
+    assert!(!format!("{seen:?}").contains(&app.key), "{seen:?}");
+    // What it saw instead opens the list of models for half a minute, and nothing else.
+    let pass = seen[0].header("authorization").to_owned();
+    let with = async |method: Method, path: &str| {
+        let request = app.http.request(method, format!("{}{path}", app.url)).header(header::AUTHORIZATION, &pass);
+        request.json(&json!({"prompt": "a cat"})).send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(with(Method::GET, "/v1/models").await, 200);
+    for (method, path) in [
+        (Method::POST, "/v1/models"),
+        (Method::POST, "/v1/images/generations"),
+        (Method::POST, "/v1/images/edits"),
+        (Method::POST, "/v1/chat/completions"),
+        (Method::GET, "/metrics"),
+    ] {
+        assert_eq!(with(method.clone(), path).await, 401, "{method} {path}");
+    }
 }
 
 #[test]

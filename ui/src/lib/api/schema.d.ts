@@ -340,8 +340,8 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Tries one of our own addresses as a client would: models with the key, then the latest picture by the link that a client
-     *     there would get.
+     * Tries one of our own addresses as a client would: models, with a pass in place of the key, then the latest picture by the
+     *     link that a client there would get.
      */
     post: {
       parameters: {
