@@ -354,6 +354,29 @@ async fn who_guesses_behind_a_proxy_slows_down_nobody_else() {
 }
 
 #[tokio::test]
+async fn strangers_who_guess_do_not_keep_out_who_is_signed_in() {
+    let app = TestApp::with(&[("PICGATE_UPSTREAM", "demo"), ("PICGATE_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let admin = Admin::set_up(&app).await;
+    let mut statuses = Vec::new();
+    for n in 0..12 {
+        let body = json!({"username": "admin", "password": "wrong horse"});
+        let request = app.http.post(format!("{}/admin/api/session/login", app.url)).header("x-picgate", "1");
+        let answer = request.header("x-forwarded-for", format!("203.0.113.{n}")).json(&body).send().await.expect("an answer");
+        statuses.push(answer.status().as_u16());
+    }
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    let show = async |password: &str| {
+        let request = admin.request(Method::POST, "gateway-key/show").json(&json!({"password": password}));
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(show("correct horse").await, 200);
+    for _ in 0..5 {
+        assert_eq!(show("wrong horse").await, 401);
+    }
+    assert_eq!(show("correct horse").await, 429, "a borrowed session guesses no faster");
+}
+
+#[tokio::test]
 async fn an_address_that_leads_elsewhere_never_sees_the_key() {
     let (app, stranger) = (TestApp::demo().await, FakeUpstream::start().await);
     let admin = Admin::set_up(&app).await;

@@ -25,7 +25,7 @@ pub use ticket::Tickets;
 use losses::Losses;
 use password::{hash, verify};
 use spare::Spare;
-use throttle::Throttle;
+use throttle::{Guesser, Throttle};
 
 /// A session that nobody used for so long has ended.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -96,6 +96,8 @@ pub struct Visitor {
     pub address: IpAddr,
     /// What the browser says of itself.
     pub agent: String,
+    /// The number of its session, if it has one.
+    pub session: Option<i64>,
 }
 
 /// The token of a new session: 256 random bits, in hexadecimal. Shown once.
@@ -115,6 +117,7 @@ pub struct Account {
     db: Db,
     tickets: Arc<Tickets>,
     throttle: Arc<Throttle>,
+    confirming: Arc<Throttle>,
     hashing: Arc<Semaphore>,
     losses: Arc<Losses>,
     spare: Arc<Spare>,
@@ -135,6 +138,7 @@ impl Account {
             db,
             tickets: Arc::new(tickets),
             throttle: Arc::default(),
+            confirming: Arc::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
             losses: Arc::default(),
             spare: Arc::default(),
@@ -307,7 +311,9 @@ impl Account {
     /// [`AccountError::PasswordNeeded`], [`AccountError::WrongCredentials`] and what else may fail.
     pub async fn confirm(&self, password: Option<&str>, visitor: &Visitor) -> Result<(), AccountError> {
         let password = password.filter(|password| !password.is_empty()).ok_or(AccountError::PasswordNeeded)?;
-        let attempt = self.throttle.begin(visitor.address)?;
+        // Apart from sign-ins: strangers who guess must not keep out who is signed in already.
+        let guesser = visitor.session.map_or_else(|| Guesser::from(visitor.address), Guesser::Session);
+        let attempt = self.confirming.begin(guesser)?;
         let stored = self.db.read(admin).await?.map(|admin| admin.password);
         if !self.verified(password, stored).await? {
             return Err(AccountError::WrongCredentials);

@@ -88,7 +88,8 @@ impl FromRequestParts<App> for Visitor {
         let peer = parts.extensions.get::<Peer>().map_or_else(|| [0, 0, 0, 0].into(), |peer| peer.0.ip());
         let address = crate::http::client::address(&parts.headers, peer, &app.origins);
         let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        Ok(Self { address, agent })
+        let session = parts.extensions.get::<Signed>().map(|signed| signed.session);
+        Ok(Self { address, agent, session })
     }
 }
 
