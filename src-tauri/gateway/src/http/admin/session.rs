@@ -187,7 +187,10 @@ pub async fn by_ticket(
 /// Signs out.
 #[utoipa::path(post, path = "/session/logout", responses((status = 204)))]
 pub async fn log_out(State(app): State<App>, Extension(signed): Extension<Signed>) -> Result<Response, AdminError> {
-    app.account.end(signed.session).await?;
+    // Whatever becomes of the session here, this browser holds it no longer.
+    if let Err(error) = app.account.end(signed.session).await {
+        tracing::warn!(%error, "a session could not be ended");
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
     for secure in [false, true] {
         let flags = if secure { "; Secure" } else { "" };
