@@ -92,7 +92,7 @@ async fn without_a_bucket_neither_time_nor_cap_removes_anything_unless_it_was_ch
     assert_eq!(cache["actions"]["enforce_cap"]["reason"], "no_bucket");
     assert_eq!(cache["actions"]["clean_expired"]["reason"], "no_bucket");
     // Chosen: the longest unused go until it fits.
-    admin.send(Method::PATCH, "settings", &json!({"values": {"evict_last_copy": "true"}})).await;
+    admin.send(Method::PATCH, "settings", &json!({"values": {"evict_last_copy": "true"}, "password": "correct horse"})).await;
     assert_eq!(admin.get("cache").await["actions"]["enforce_cap"]["count"], 2);
     sweep(&app, &admin).await;
     assert_eq!(app.get(&format!("/images/{}", ids[0])).await.status(), 404);
@@ -147,7 +147,7 @@ async fn old_rows_are_forgotten_and_their_links_go_on_unless_the_objects_go_too(
     );
     assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(5, 32), "through the bucket");
     // And now for good.
-    admin.send(Method::PATCH, "settings", &json!({"values": {"delete_cloud_with_metadata": "true"}})).await;
+    admin.send(Method::PATCH, "settings", &json!({"values": {"delete_cloud_with_metadata": "true"}, "password": "correct horse"})).await;
     eventually("the row", async || (admin.get("images").await["total"] == 1).then_some(())).await;
     // What came from elsewhere counts from then on, however old it says it is.
     sweep(&app, &admin).await;

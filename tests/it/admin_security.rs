@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
 
 use super::admin::{Admin, code};
-use crate::support::TestApp;
+use crate::support::{FakeUpstream, TestApp};
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/it/fixtures/headers.txt");
 
@@ -154,6 +154,37 @@ async fn a_few_pictures_are_deleted_without_the_password_and_many_in_small_porti
     }
     assert_eq!(code(delete(1, None).await, 403).await, "password_needed");
     assert_eq!(delete(1000, Some("correct horse")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_session_alone_makes_no_rules_by_which_pictures_go_for_good() {
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    let change = async |values: Value, password: Option<&str>| {
+        let body = json!({"values": values, "password": password});
+        admin.request(Method::PATCH, "settings").json(&body).send().await.expect("an answer")
+    };
+    let held = async |key: &str| {
+        let settings = admin.get("settings").await;
+        let item = settings["items"].as_array().expect("a list").iter().find(|item| item["key"] == key).expect("the setting").clone();
+        item["value"].as_str().expect("text").to_owned()
+    };
+    for (switch, limit, loose, tight, looser) in
+        [("delete_cloud_with_metadata", "retention_days", "30", "1", "0"), ("evict_last_copy", "cache_cap_mb", "500", "1", "0")]
+    {
+        assert_eq!(change(json!({limit: loose}), None).await.status(), 200, "nothing goes for good by {limit} alone");
+        for values in [json!({switch: "true"}), json!({switch: "true", limit: tight})] {
+            assert_eq!(code(change(values.clone(), None).await, 403).await, "password_needed", "{values}");
+            assert_eq!(code(change(values, Some("wrong horse")).await, 401).await, "wrong_credentials");
+        }
+        assert_eq!((held(switch).await.as_str(), held(limit).await.as_str()), ("false", loose), "what was refused changed nothing");
+        assert_eq!(change(json!({switch: "true"}), Some("correct horse")).await.status(), 200);
+        assert_eq!(code(change(json!({limit: tight}), None).await, 403).await, "password_needed", "{limit}");
+        assert_eq!(change(json!({limit: looser}), None).await.status(), 200, "0 is no limit");
+        assert_eq!(code(change(json!({limit: tight}), None).await, 403).await, "password_needed", "{limit} after none");
+        assert_eq!(change(json!({limit: tight}), Some("correct horse")).await.status(), 200);
+        assert_eq!(change(json!({switch: null}), None).await.status(), 200, "who is careful needs no password");
+    }
 }
 
 /// Every route with a method, as the document has them; the document is made from the router.
@@ -320,6 +351,59 @@ async fn who_guesses_behind_a_proxy_slows_down_nobody_else() {
     }
     assert_eq!(log_in("10.0.0.9, 203.0.113.1", "wrong").await, 429, "what the client made up does not count");
     assert_eq!(log_in("203.0.113.2", "correct horse").await, 200);
+}
+
+#[tokio::test]
+async fn strangers_who_guess_do_not_keep_out_who_is_signed_in() {
+    let app = TestApp::with(&[("PICGATE_UPSTREAM", "demo"), ("PICGATE_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let admin = Admin::set_up(&app).await;
+    let mut statuses = Vec::new();
+    for n in 0..12 {
+        let body = json!({"username": "admin", "password": "wrong horse"});
+        let request = app.http.post(format!("{}/admin/api/session/login", app.url)).header("x-picgate", "1");
+        let answer = request.header("x-forwarded-for", format!("203.0.113.{n}")).json(&body).send().await.expect("an answer");
+        statuses.push(answer.status().as_u16());
+    }
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    let show = async |password: &str| {
+        let request = admin.request(Method::POST, "gateway-key/show").json(&json!({"password": password}));
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(show("correct horse").await, 200);
+    for _ in 0..5 {
+        assert_eq!(show("wrong horse").await, 401);
+    }
+    assert_eq!(show("correct horse").await, 429, "a borrowed session guesses no faster");
+}
+
+#[tokio::test]
+async fn an_address_that_leads_elsewhere_never_sees_the_key() {
+    let (app, stranger) = (TestApp::demo().await, FakeUpstream::start().await);
+    let admin = Admin::set_up(&app).await;
+    let base = stranger.base_url.trim_end_matches("/v1").to_owned();
+    admin.send(Method::PATCH, "settings", &json!({"values": {"public_base_url": base}})).await;
+    let checked = admin.send(Method::POST, "connect/check", &json!({"base_url": stranger.base_url})).await;
+    assert_eq!(checked["ok"], false, "{checked}");
+    admin.send(Method::POST, "doctor", &json!({})).await;
+    let seen = stranger.requests();
+    assert!(seen.len() >= 2, "{seen:?}");
+    assert!(!format!("{seen:?}").contains(&app.key), "{seen:?}");
+    // What it saw instead opens the list of models for half a minute, and nothing else.
+    let pass = seen[0].header("authorization").to_owned();
+    let with = async |method: Method, path: &str| {
+        let request = app.http.request(method, format!("{}{path}", app.url)).header(header::AUTHORIZATION, &pass);
+        request.json(&json!({"prompt": "a cat"})).send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(with(Method::GET, "/v1/models").await, 200);
+    for (method, path) in [
+        (Method::POST, "/v1/models"),
+        (Method::POST, "/v1/images/generations"),
+        (Method::POST, "/v1/images/edits"),
+        (Method::POST, "/v1/chat/completions"),
+        (Method::GET, "/metrics"),
+    ] {
+        assert_eq!(with(method.clone(), path).await, 401, "{method} {path}");
+    }
 }
 
 #[test]

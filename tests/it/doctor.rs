@@ -338,6 +338,7 @@ async fn an_address_of_links_that_leads_elsewhere_is_told() {
     let (report, code) = told(other.base_url.trim_end_matches("/v1")).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "public_other").contains("reverse proxy"));
+    assert!(!format!("{:?}", other.requests()).contains(&app.key) && !other.requests().is_empty(), "whoever is there never sees the key");
     let (report, code) = told(&format!("http://127.0.0.1:{}", free_port())).await;
     assert_eq!(code, 0, "many routers do not let their own network in by its outer address");
     assert!(remedy(&report, "public_unreachable").contains("/health"));

@@ -41,6 +41,38 @@ async fn on_a_full_disk_people_get_in_and_make_room() {
 }
 
 #[tokio::test]
+async fn a_session_ends_at_once_while_the_database_takes_no_writes() {
+    let app = TestApp::demo().await;
+    let kept = Admin::set_up(&app).await;
+    let (left, thrown_out, others) = (log_in(&app).await, log_in(&app).await, log_in(&app).await);
+    let reads = async |who: &Admin<'_>| who.request(Method::GET, "settings").send().await.expect("an answer").status().as_u16();
+    let path = app.store().join("picgate.sqlite3");
+    let database = rusqlite::Connection::open(&path).expect("opens");
+    database.execute_batch("begin immediate").expect("nobody else writes now");
+    let out = left.request(Method::POST, "session/logout").send().await.expect("an answer");
+    assert_eq!(out.status(), 204);
+    assert!(out.headers()[reqwest::header::SET_COOKIE].to_str().expect("text").contains("Max-Age=0"));
+    assert_eq!(reads(&left).await, 401);
+    let listed = thrown_out.get("sessions").await;
+    let own = listed["items"].as_array().expect("a list").iter().find(|session| session["current"] == true).expect("its own").clone();
+    let end = async || {
+        let path = format!("sessions/{}", own["id"]);
+        kept.request(Method::DELETE, &path).send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!((end().await, reads(&thrown_out).await, end().await), (204, 401, 404));
+    assert_eq!(kept.request(Method::DELETE, "sessions").send().await.expect("an answer").status(), 204);
+    assert_eq!((reads(&others).await, reads(&kept).await), (401, 200));
+    assert_eq!(kept.get("sessions").await["items"].as_array().map(Vec::len), Some(1));
+    database.execute_batch("rollback").expect("ends");
+    // The next one who signs in has it written down.
+    let new = log_in(&app).await;
+    assert_eq!((reads(&left).await, reads(&thrown_out).await, reads(&others).await, reads(&new).await), (401, 401, 401, 200));
+    let rows: i64 = database.query_row("select count(*) from sessions", [], |row| row.get(0)).expect("counts");
+    assert_eq!(rows, 2);
+    assert_eq!(new.get("sessions").await["items"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
 async fn people_get_in_while_the_database_takes_no_writes() {
     let app = TestApp::demo().await;
     let before = Admin::set_up(&app).await;

@@ -120,7 +120,7 @@ const ONLY_IN: [(&str, &[&str]); 18] = [
     ("argon2", &["account", "archive"]),
     ("aws_sdk_s3", &["cloud"]),
     ("bcrypt", &["account"]),
-    ("ring", &["archive"]),
+    ("ring", &["archive", "store"]),
     ("rpassword", &["cli"]),
     ("tar", &["archive"]),
     ("utoipa", &["http"]),

@@ -284,11 +284,7 @@ async fn healthcheck(config: Config) -> ExitCode {
 /// Where the gateway of this folder listens, if that is not the port that was asked for.
 async fn port_elsewhere(config: &Config) -> Option<u16> {
     let layout = Layout::new(&config.data_dir, None, None);
-    let key = match &config.gateway_key {
-        Some(key) => key.clone(),
-        None => SecretsFile::new(layout.secrets()).read().ok().flatten()?.gateway_key,
-    };
-    crate::doctor::elsewhere(&layout, &key, config.port).await.map(|running| running.address.port())
+    crate::doctor::elsewhere(&layout, config.port).await.map(|running| running.address.port())
 }
 
 async fn serve_until_told(config: Config, lines: Lines, print_ticket: bool) -> ExitCode {

@@ -39,7 +39,7 @@ use crate::{
     relay::Relay,
     settings::{LiveSettings, Settings},
     shell::Shell,
-    store::{self, Db, Files, Folder, Layout, SecretsFile, Vault, python::PythonFolder},
+    store::{self, Db, Files, Folder, Layout, ProbeKey, SecretsFile, Vault, python::PythonFolder},
     upstream::{
         Learnt,
         fetch::{Fetcher, Limits, Policy},
@@ -173,6 +173,7 @@ impl Gateway {
         let origins = Arc::new(Origins { port: address.port(), trusted_proxies: config.trusted_proxies.clone(), hostname: hostname() });
         let listening = Listening::default();
         let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());
+        let probe_key = ProbeKey::random();
         let app = App {
             relay: relay.clone(),
             library,
@@ -187,6 +188,7 @@ impl Gateway {
             events: events.clone(),
             changing: Arc::default(),
             doctor: http::Doctor::default(),
+            probe_key: probe_key.clone(),
             listening: listening.clone(),
             shell,
             started_at: crate::model::now(),
@@ -201,7 +203,7 @@ impl Gateway {
         doors.open(listeners, settings.snapshot().reach).await;
         loops.spawn(doors.keep(settings, accepting.clone()));
         health.enter(Phase::Ready);
-        folder.tell_address(address);
+        folder.tell_address(address, probe_key);
         tracing::info!(event = "started", %address, version = env!("CARGO_PKG_VERSION"), "PicGate is ready");
         let upstreams = relay.upstreams();
         Ok(Self {

@@ -150,6 +150,19 @@ pub struct SweepRules {
     pub objects_too: bool,
 }
 
+impl SweepRules {
+    /// Whether more goes for good by these rules than by those `before`.
+    pub fn lose_more_than(&self, before: &Self) -> bool {
+        // None is no limit.
+        fn is_tighter<T: Ord>(new: Option<T>, old: Option<T>) -> bool {
+            new.is_some_and(|new| old.is_none_or(|old| new < old))
+        }
+        let last_copies = self.last_copies && (!before.last_copies || is_tighter(self.cap, before.cap));
+        let objects = self.objects_too && (!before.objects_too || is_tighter(self.retention, before.retention));
+        last_copies || objects
+    }
+}
+
 /// Keys that are not in the table of settings.
 #[derive(Clone, Debug)]
 pub struct Keys {

@@ -28,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// what a history does.
 const AGE_MAX: Duration = Duration::from_secs(25);
 
+/// The person's password, and its hash at the least cost: it is asked for again and again.
+const PASSWORD: &str = "correct horse";
+const PASSWORD_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$nXpmGCFnLtQ5BAMGB7auJQ$Hq6tXdQsYRisZRG4kjmkonEdgZA5ry5wf5sQDjvGAKI";
+
 /// What is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -329,7 +333,7 @@ impl World {
             return;
         }
         // What the person is asked about is answered with yes.
-        self.change(&json!({"values": {key: value}, "leave_images": true}));
+        self.change(&json!({"values": {key: value}, "leave_images": true, "password": PASSWORD}));
         self.settings.insert(key, value);
         if key == "r2_bucket" {
             self.used = Some(value).filter(|name| !name.is_empty());
@@ -340,14 +344,14 @@ impl World {
 
     fn reset(&self, keys: &[&'static str]) {
         let values: serde_json::Map<_, _> = keys.iter().map(|key| ((*key).to_owned(), serde_json::Value::Null)).collect();
-        self.change(&json!({"values": values, "leave_images": true}));
+        self.change(&json!({"values": values, "leave_images": true, "password": PASSWORD}));
     }
 
     fn change(&self, body: &serde_json::Value) {
         // A session that the clock has not ended: signing in is what other tests are about.
         let token = "a-session-of-the-test";
         let session = NewSession { token: Sha256::digest(token).into(), at: now(), address: "test".into(), agent: "test".into() };
-        let admin = store::Admin { username: "admin".into(), password: "none".into() };
+        let admin = store::Admin { username: "admin".into(), password: PASSWORD_HASH.into() };
         let library = self.one().library.clone();
         let opened = self.on_gateway(async move {
             let work = move |t: &rusqlite::Transaction<'_>| {

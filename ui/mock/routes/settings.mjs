@@ -78,6 +78,19 @@ const fresh = {
     median_ms: null,
 };
 
+/** Whether more pictures go for good with these values; 0 is no limit. */
+function losesMore(values) {
+    const setting = (key) => state.settings.find((one) => one.key === key);
+    const after = (key) => (key in values ? (values[key] ?? setting(key).default) : setting(key).value);
+    const limit = (value) => Number(value) || Infinity;
+    const rules = { evict_last_copy: 'cache_cap_mb', delete_cloud_with_metadata: 'retention_days' };
+    return Object.entries(rules).some(
+        ([key, bound]) =>
+            after(key) === 'true' &&
+            (setting(key).value !== 'true' || limit(after(bound)) < limit(setting(bound).value)),
+    );
+}
+
 export const closed = {
     'GET /settings': () => ({ items: state.settings }),
     'PATCH /settings': ({ body }) => {
@@ -93,6 +106,7 @@ export const closed = {
         const moves = Object.keys(body.values ?? {}).some((key) => /^r2_|^s3_(endpoint|prefix)/.test(key));
         if (moves && state.bucket && alone > 0 && !body.leave_images)
             throw new Failure(409, 'images_left_behind', 'images are in the bucket alone', { count: alone });
+        if (losesMore(body.values ?? {})) confirmed(body.password);
         if (moves)
             state.leftBehind = alone > 0 && state.bucket ? { count: alone, place: 'old/pictures' } : null;
         for (const [key, value] of Object.entries(body.values ?? {})) {

@@ -1,5 +1,6 @@
 //! The one who may use /admin: a password, sessions, and tickets that open the door once. Knows nothing of cookies.
 
+mod ended;
 mod losses;
 mod password;
 mod spare;
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::{
-    model::now,
+    model::{Millis, now},
     store::{
         Admin, Db, DbError, NewSession, SessionRow, admin, delete_other_sessions, delete_session, insert_admin, insert_session,
         list_sessions, session_by_token, set_admin_password, touch_session,
@@ -22,10 +23,11 @@ use crate::{
 pub use password::{PASSWORD_MAX, PASSWORD_MIN};
 pub use ticket::Tickets;
 
+use ended::Ended;
 use losses::Losses;
 use password::{hash, verify};
 use spare::Spare;
-use throttle::Throttle;
+use throttle::{Guesser, Throttle};
 
 /// A session that nobody used for so long has ended.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -96,6 +98,8 @@ pub struct Visitor {
     pub address: IpAddr,
     /// What the browser says of itself.
     pub agent: String,
+    /// The number of its session, if it has one.
+    pub session: Option<i64>,
 }
 
 /// The token of a new session: 256 random bits, in hexadecimal. Shown once.
@@ -115,9 +119,11 @@ pub struct Account {
     db: Db,
     tickets: Arc<Tickets>,
     throttle: Arc<Throttle>,
+    confirming: Arc<Throttle>,
     hashing: Arc<Semaphore>,
     losses: Arc<Losses>,
     spare: Arc<Spare>,
+    ended: Arc<Ended>,
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -135,9 +141,11 @@ impl Account {
             db,
             tickets: Arc::new(tickets),
             throttle: Arc::default(),
+            confirming: Arc::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
             losses: Arc::default(),
             spare: Arc::default(),
+            ended: Arc::default(),
         }
     }
 
@@ -239,11 +247,34 @@ impl Account {
         let row = NewSession { token: digest(token.expose()), at: now(), address: visitor.address.to_string(), agent };
         let ended = (now() - ms(IDLE), now() - ms(ABSOLUTE));
         let kept = row.clone();
-        if let Err(error) = self.db.write(move |t| insert_session(t, &row, ended)).await {
-            tracing::warn!(%error, "a session cannot be written; it is kept in memory, so that somebody can make room");
-            self.spare.open(kept);
+        let owed = self.ended.list();
+        let told = owed.clone();
+        let written = self.db.write(move |t| {
+            // First, for their numbers may be given to others.
+            owed.iter().try_for_each(|session| delete_session(t, *session).map(drop))?;
+            insert_session(t, &row, ended)
+        });
+        match written.await {
+            Ok(_) => self.ended.forget(&told),
+            Err(error) => {
+                tracing::warn!(%error, "a session cannot be written; it is kept in memory, so that somebody can make room");
+                self.spare.open(kept);
+            }
         }
         Ok(token)
+    }
+
+    /// Writes that a session was used, and what is owed.
+    async fn touched(&self, session: i64, at: Millis) -> Result<(), AccountError> {
+        let owed = self.ended.list();
+        let told = owed.clone();
+        let written = self.db.write(move |t| {
+            owed.iter().try_for_each(|session| delete_session(t, *session).map(drop))?;
+            touch_session(t, session, at)
+        });
+        written.await?;
+        self.ended.forget(&told);
+        Ok(())
     }
 
     /// Who the holder of `token` is; `None` if its session has ended.
@@ -258,12 +289,12 @@ impl Account {
             Some(row) => self.username().await?.map(|username| (row, username)),
             None => self.db.read(move |c| session_by_token(c, &token)).await?,
         };
-        let Some((row, username)) = found else { return Ok(None) };
+        let Some((row, username)) = found.filter(|(row, _)| !self.ended.has(row.id)) else { return Ok(None) };
         let has_ended = row.seen_at < present - ms(IDLE) || row.created_at < present - ms(ABSOLUTE);
         let noted = if has_ended {
             self.end(row.id).await.map(drop)
         } else if row.id >= 0 && row.seen_at < present - ms(TOUCH_EVERY) {
-            self.db.write(move |t| touch_session(t, row.id, present)).await.map_err(AccountError::from)
+            self.touched(row.id, present).await
         } else {
             Ok(())
         };
@@ -281,24 +312,46 @@ impl Account {
     pub async fn sessions(&self) -> Result<Vec<SessionRow>, AccountError> {
         let (idle, absolute) = (now() - ms(IDLE), now() - ms(ABSOLUTE));
         let rows = self.db.read(list_sessions).await?;
-        Ok(self.spare.list().into_iter().rev().chain(rows).filter(|row| row.seen_at >= idle && row.created_at >= absolute).collect())
+        let lives = |row: &SessionRow| row.seen_at >= idle && row.created_at >= absolute && !self.ended.has(row.id);
+        Ok(self.spare.list().into_iter().rev().chain(rows).filter(lives).collect())
     }
 
-    /// Ends a session; whether there was one.
+    /// Ends a session at once, even while that cannot be written; whether there was one.
     ///
     /// # Errors
-    /// [`AccountError::Db`].
+    /// [`AccountError::Db`] if the database cannot even be read.
     pub async fn end(&self, session: i64) -> Result<bool, AccountError> {
-        Ok(self.spare.end(session) || self.db.write(move |t| delete_session(t, session)).await?)
+        if self.spare.end(session) {
+            return Ok(true);
+        }
+        let exists = self.db.read(list_sessions).await?.iter().any(|row| row.id == session) && !self.ended.has(session);
+        if exists {
+            self.ended.note(&[session]);
+            let written = self.db.write(move |t| delete_session(t, session).map(drop)).await;
+            self.told(&[session], written);
+        }
+        Ok(exists)
     }
 
-    /// Ends all sessions but this one.
+    /// Ends all sessions but this one, as [`Self::end`] does.
     ///
     /// # Errors
-    /// [`AccountError::Db`].
+    /// [`AccountError::Db`] if the database cannot even be read.
     pub async fn end_others(&self, session: i64) -> Result<(), AccountError> {
         self.spare.end_others(session);
-        Ok(self.db.write(move |t| delete_other_sessions(t, session)).await?)
+        let others: Vec<i64> = self.db.read(list_sessions).await?.into_iter().map(|row| row.id).filter(|id| *id != session).collect();
+        self.ended.note(&others);
+        let written = self.db.write(move |t| delete_other_sessions(t, session)).await;
+        self.told(&others, written);
+        Ok(())
+    }
+
+    /// Whether it could be written that these have ended; if not, it is owed.
+    fn told(&self, ended: &[i64], written: Result<(), DbError>) {
+        match written {
+            Ok(()) => self.ended.forget(ended),
+            Err(error) => tracing::warn!(%error, "the end of a session cannot be written yet; it holds all the same"),
+        }
     }
 
     /// Asks who is signed in for the password once more, before something that a borrowed session must not do.
@@ -307,7 +360,9 @@ impl Account {
     /// [`AccountError::PasswordNeeded`], [`AccountError::WrongCredentials`] and what else may fail.
     pub async fn confirm(&self, password: Option<&str>, visitor: &Visitor) -> Result<(), AccountError> {
         let password = password.filter(|password| !password.is_empty()).ok_or(AccountError::PasswordNeeded)?;
-        let attempt = self.throttle.begin(visitor.address)?;
+        // Apart from sign-ins: strangers who guess must not keep out who is signed in already.
+        let guesser = visitor.session.map_or_else(|| Guesser::from(visitor.address), Guesser::Session);
+        let attempt = self.confirming.begin(guesser)?;
         let stored = self.db.read(admin).await?.map(|admin| admin.password);
         if !self.verified(password, stored).await? {
             return Err(AccountError::WrongCredentials);

@@ -1,4 +1,4 @@
-//! Slows down whoever guesses: a few attempts, then a pause, for each address and for all together.
+//! Slows down whoever guesses: a few attempts, then a pause, for each address or session and for all together.
 
 use std::{
     collections::HashMap,
@@ -9,13 +9,13 @@ use std::{
 
 use super::AccountError;
 
-/// Failures of one address within [`WINDOW`] before it has to wait.
-const ADDRESS_MAX: usize = 5;
+/// Failures of one guesser within [`WINDOW`] before it has to wait.
+const OWN_MAX: usize = 5;
 
-/// Failures of all addresses within [`WINDOW`]: many addresses are one guesser.
+/// Failures of all within [`WINDOW`]: many addresses are one guesser.
 const ALL_MAX: usize = 30;
 
-/// Failures of all addresses within [`BURST`], so that guessing never keeps the processors busy.
+/// Failures of all within [`BURST`], so that guessing never keeps the processors busy.
 const BURST_MAX: usize = 10;
 
 /// See [`BURST_MAX`].
@@ -24,21 +24,32 @@ const BURST: Duration = Duration::from_secs(60);
 /// How long a failure counts.
 const WINDOW: Duration = Duration::from_secs(300);
 
-/// See the module. It remembers no more addresses than [`ALL_MAX`].
-#[derive(Debug, Default)]
-pub struct Throttle(Mutex<HashMap<IpAddr, Vec<Instant>>>);
+/// Who guesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Guesser {
+    /// Somebody outside.
+    Address(IpAddr),
+    /// Somebody with a session.
+    Session(i64),
+}
 
-/// Who shares a /64 is one visitor.
-fn key(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let mut octets = v6.octets();
-            octets[8..].fill(0);
-            IpAddr::from(octets)
-        }
-        v4 @ IpAddr::V4(_) => v4,
+impl From<IpAddr> for Guesser {
+    /// Who shares a /64 is one visitor.
+    fn from(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let mut octets = v6.octets();
+                octets[8..].fill(0);
+                IpAddr::from(octets)
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
     }
 }
+
+/// See the module. It remembers no more guessers than [`ALL_MAX`].
+#[derive(Debug, Default)]
+pub struct Throttle(Mutex<HashMap<Guesser, Vec<Instant>>>);
 
 impl Throttle {
     /// Leave to try. The attempt counts as failed from now on, so that a thousand at once are no way around the limit; who
@@ -46,7 +57,8 @@ impl Throttle {
     ///
     /// # Errors
     /// [`AccountError::TooMany`], with how long to wait.
-    pub fn begin(&self, address: IpAddr) -> Result<Attempt<'_>, AccountError> {
+    pub fn begin(&self, guesser: impl Into<Guesser>) -> Result<Attempt<'_>, AccountError> {
+        let guesser = guesser.into();
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         failures.retain(|_, times| {
@@ -59,14 +71,14 @@ impl Throttle {
             let oldest = times.len().checked_sub(most).map(|at| times[at])?;
             Some(window - (now - oldest))
         };
-        let own = failures.get(&key(address)).and_then(|times| wait(&mut times.iter(), ADDRESS_MAX, WINDOW));
+        let own = failures.get(&guesser).and_then(|times| wait(&mut times.iter(), OWN_MAX, WINDOW));
         let all = wait(&mut failures.values().flatten(), ALL_MAX, WINDOW);
         let burst = wait(&mut failures.values().flatten(), BURST_MAX, BURST);
         if let Some(after) = own.into_iter().chain(all).chain(burst).max() {
             return Err(AccountError::TooMany(after));
         }
-        failures.entry(key(address)).or_default().push(now);
-        Ok(Attempt { throttle: self, address: key(address), at: now })
+        failures.entry(guesser).or_default().push(now);
+        Ok(Attempt { throttle: self, guesser, at: now })
     }
 }
 
@@ -74,7 +86,7 @@ impl Throttle {
 #[derive(Debug)]
 pub struct Attempt<'a> {
     throttle: &'a Throttle,
-    address: IpAddr,
+    guesser: Guesser,
     at: Instant,
 }
 
@@ -82,7 +94,7 @@ impl Attempt<'_> {
     /// It was no guess: it counts no longer.
     pub fn succeeded(self) {
         let mut failures = self.throttle.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(times) = failures.get_mut(&self.address)
+        if let Some(times) = failures.get_mut(&self.guesser)
             && let Some(place) = times.iter().position(|at| *at == self.at)
         {
             times.remove(place);
@@ -98,11 +110,11 @@ mod tests {
     fn who_fails_often_has_to_wait_and_others_do_not() {
         let throttle = Throttle::default();
         let (guesser, other): (IpAddr, IpAddr) = ("2001:db8::1".parse().expect("an address"), "10.0.0.1".parse().expect("an address"));
-        for n in 0..ADDRESS_MAX {
+        for n in 0..OWN_MAX {
             throttle.begin(guesser).expect("leave").succeeded();
             assert!(throttle.begin(guesser).is_ok(), "attempt {n}");
         }
-        let neighbour = "2001:db8::ffff".parse().expect("an address");
+        let neighbour: IpAddr = "2001:db8::ffff".parse().expect("an address");
         for address in [guesser, neighbour] {
             assert!(matches!(throttle.begin(address), Err(AccountError::TooMany(after)) if after > Duration::from_secs(290)));
         }

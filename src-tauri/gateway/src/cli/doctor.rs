@@ -35,7 +35,7 @@ pub(super) async fn run(flags: DoctorFlags, config: Result<Config, Vec<ConfigPro
     let _ = rustls::crypto::ring::default_provider().install_default();
     let chinese = flags.chinese();
     let report = match &config {
-        Ok(config) => examine(Patient { config, secrets: None, port: config.port }, chinese).await,
+        Ok(config) => examine(Patient { config, secrets: None, port: config.port, probe_key: None }, chinese).await,
         Err(problems) => Report::of_problems(problems, chinese),
     };
     if flags.json {

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use super::{Finding, Scene, lan_address};
 use crate::{
     listen::{bridges, holder_of},
-    model::{Secret, browser_can_open},
-    store::{Layout, Running},
+    model::browser_can_open,
+    store::{Layout, ProbeKey, Running},
     upstream::{Answerer, Probe, ProbeLink, who_answers},
 };
 
@@ -17,7 +17,7 @@ pub(super) async fn gateway(scene: &Scene<'_>, asked: u16) -> Vec<Finding> {
     let port = scene.port.to_string();
     let base = base_of(host, scene.port);
     let mut found = Vec::new();
-    if let Some(running) = scene.elsewhere {
+    if let Some(running) = &scene.elsewhere {
         let values = [("port", port.as_str()), ("process", &running.pid.to_string()), ("asked", &asked.to_string())];
         found.push(scene.finding("gateway_elsewhere", &values));
     }
@@ -53,16 +53,17 @@ fn base_of(host: IpAddr, port: u16) -> String {
 }
 
 /// The gateway that holds this folder, if it listens on another port than `port`: it says so in the folder, answers there, and
-/// takes the folder's key.
-pub async fn elsewhere(layout: &Layout, key: &Secret, port: u16) -> Option<Running> {
+/// admits who reads the folder.
+pub async fn elsewhere(layout: &Layout, port: u16) -> Option<Running> {
     let running = Running::read(layout).filter(|running| running.address.port() != port)?;
     let base = base_of(running.address.ip(), running.address.port());
     if !matches!(who_answers(&base).await, Answerer::PicGate(_)) {
         return None;
     }
-    let steps = Probe { base_url: &format!("{base}/v1"), key: key.expose(), dial: None, link: None }.run().await;
+    let pass = running.probe_key.as_ref()?.pass();
+    let steps = Probe { base_url: &format!("{base}/v1"), pass: &pass, dial: None, link: None }.run().await;
     let refused = steps.into_iter().any(|(_, problem)| problem == Some("wrong_key"));
-    (!refused && !key.expose().is_empty()).then_some(running)
+    (!refused).then_some(running)
 }
 
 /// Nobody answers: whether a gateway could listen there.
@@ -82,10 +83,10 @@ fn taken(scene: &Scene<'_>, port: &str) -> Finding {
     }
 }
 
-/// As a client on this computer does it: models with the key, then the latest picture by its link.
+/// As a client on this computer does it: models, then the latest picture by its link.
 async fn this_computer(scene: &Scene<'_>, base: &str) -> Vec<Finding> {
     let image = scene.holds.as_ref().and_then(|holds| holds.latest).map(|id| id.to_string());
-    if scene.settings.gateway_key.expose().is_empty() {
+    if scene.probe_key.is_none() && scene.settings.gateway_key.expose().is_empty() {
         return vec![scene.finding("here_no_key", &[("base", base)])];
     }
     match first_problem(scene, base, image.as_deref()).await {
@@ -104,7 +105,9 @@ async fn this_computer(scene: &Scene<'_>, base: &str) -> Vec<Finding> {
 async fn first_problem(scene: &Scene<'_>, base: &str, image: Option<&str>) -> Option<&'static str> {
     let base_url = format!("{base}/v1");
     let link = image.map(|image| ProbeLink { url: format!("{base}/images/{image}"), digest: None });
-    let steps = Probe { base_url: &base_url, key: scene.settings.gateway_key.expose(), dial: None, link }.run().await;
+    // Without a note in the folder no gateway is over it: whoever answers is another one, and refuses.
+    let pass = scene.probe_key.as_ref().map_or_else(|| "none".to_owned(), ProbeKey::pass);
+    let steps = Probe { base_url: &base_url, pass: &pass, dial: None, link }.run().await;
     // Without a picture there is none to open.
     steps.into_iter().find_map(|(_, problem)| problem.filter(|problem| *problem != "no_image"))
 }

@@ -21,7 +21,7 @@ use crate::{
     config::{Config, ConfigProblem},
     model::{Secret, Setting, now},
     settings::{Keys, Settings},
-    store::{Holds, Layout, Running, Secrets, SecretsFile},
+    store::{Holds, Layout, ProbeKey, Running, Secrets, SecretsFile},
 };
 
 /// Longest look at whether the database is sound.
@@ -107,6 +107,8 @@ pub struct Patient<'a> {
     pub secrets: Option<Secrets>,
     /// The port on which it listens.
     pub port: u16,
+    /// What it admits tries with; read from its note in the folder if it is not given.
+    pub probe_key: Option<ProbeKey>,
 }
 
 /// What the parts share.
@@ -122,6 +124,8 @@ struct Scene<'a> {
     secrets: Option<Secrets>,
     holds: Option<Holds>,
     settings: Settings,
+    /// What the gateway over this folder admits tries with, if there is one.
+    probe_key: Option<ProbeKey>,
 }
 
 impl Scene<'_> {
@@ -147,9 +151,10 @@ pub async fn examine(patient: Patient<'_>, chinese: bool) -> Report {
     let gateway = secrets.as_ref().map_or_else(|| Secret::new(""), |secrets| secrets.gateway_key.clone());
     let keys = Keys { gateway, bucket: secrets.as_ref().and_then(|secrets| secrets.r2_secret_access_key.clone()) };
     let settings = Settings::resolve(config, &table, keys);
-    let elsewhere = elsewhere(&layout, &settings.gateway_key, patient.port).await;
-    let (host, port) = elsewhere.map_or((config.host, patient.port), |running| (running.address.ip(), running.address.port()));
-    let scene = Scene { config, layout, port, host, elsewhere, chinese, secrets, holds, settings };
+    let elsewhere = elsewhere(&layout, patient.port).await;
+    let probe_key = patient.probe_key.or_else(|| Running::read(&layout)?.probe_key);
+    let (host, port) = elsewhere.as_ref().map_or((config.host, patient.port), |running| (running.address.ip(), running.address.port()));
+    let scene = Scene { config, layout, port, host, elsewhere, chinese, secrets, holds, settings, probe_key };
     if let Some(holds) = &scene.holds {
         findings.push(scene.finding(if holds.has_admin { "admin_ok" } else { "admin_none" }, &[("port", &scene.port.to_string())]));
     }

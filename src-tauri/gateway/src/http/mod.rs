@@ -19,8 +19,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tokio::sync::Mutex;
 
 use crate::{
-    account::Account, config::Config, events::Events, jobs::Sweep, library::Library, listen::Listening, relay::Relay,
-    settings::LiveSettings, shell::Shell, store::Vault,
+    account::Account,
+    config::Config,
+    events::Events,
+    jobs::Sweep,
+    library::Library,
+    listen::Listening,
+    relay::Relay,
+    settings::LiveSettings,
+    shell::Shell,
+    store::{ProbeKey, Vault},
 };
 
 pub use admin::{Archives, Doctor};
@@ -56,6 +64,8 @@ pub struct App {
     pub changing: Arc<Mutex<()>>,
     /// Examinations.
     pub doctor: Doctor,
+    /// Admits our own tries of our addresses.
+    pub probe_key: ProbeKey,
     /// Where it listens.
     pub listening: Listening,
     /// The native shell around us, if there is one.

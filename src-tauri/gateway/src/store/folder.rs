@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::running::Running;
+use super::{probe_key::ProbeKey, running::Running};
 
 /// Where things lie. Everything of ours is below a folder called `store`, so that it never collides with the layout
 /// of the Python program (`db/`, `images/`, `thumbnails/`).
@@ -173,8 +173,8 @@ impl Folder {
     }
 
     /// Says in the folder where its gateway listens, until this value goes.
-    pub fn tell_address(&self, address: SocketAddr) {
-        if let Err(error) = Running::here(address).write(&self.layout) {
+    pub fn tell_address(&self, address: SocketAddr, probe_key: ProbeKey) {
+        if let Err(error) = Running::here(address, probe_key).write(&self.layout) {
             tracing::warn!(%error, "where the gateway listens is not noted in its folder");
         }
     }

@@ -5,18 +5,21 @@ use std::{fs, io, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::Layout;
+use super::{folder::Layout, probe_key::ProbeKey};
 
 /// Longest note that is read, in bytes.
 const NOTE_MAX: u64 = 1024;
 
 /// Where a gateway listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// The first of its addresses.
     pub address: SocketAddr,
     /// Its process.
     pub pid: u32,
+    /// By which whoever reads the folder proves that to the gateway.
+    #[serde(default)]
+    pub probe_key: Option<ProbeKey>,
 }
 
 fn path(layout: &Layout) -> PathBuf {
@@ -25,8 +28,8 @@ fn path(layout: &Layout) -> PathBuf {
 
 impl Running {
     /// This process, listening at `address`.
-    pub fn here(address: SocketAddr) -> Self {
-        Self { address, pid: std::process::id() }
+    pub fn here(address: SocketAddr, probe_key: ProbeKey) -> Self {
+        Self { address, pid: std::process::id(), probe_key: Some(probe_key) }
     }
 
     /// What the folder says.

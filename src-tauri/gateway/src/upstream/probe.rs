@@ -1,4 +1,5 @@
-//! Tries an address of this gateway as a client would: is it reached, does the key fit, does a link open.
+//! Tries an address of this gateway as a client would: is it reached, is it us, does a link open. The key of clients is not
+//! sent: the address may lead to anybody.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ pub async fn is_picgate(address: std::net::SocketAddr) -> bool {
 pub struct Probe<'a> {
     /// Ends in `/v1` and is one of ours; whoever makes this sees to that.
     pub base_url: &'a str,
-    /// The key that clients use.
-    pub key: &'a str,
+    /// What this gateway admits in place of the key of clients.
+    pub pass: &'a str,
     /// A name that this computer may not know, and where it leads.
     pub dial: Option<(&'a str, std::net::SocketAddr)>,
     /// A picture to open, if there is one.
@@ -49,7 +50,7 @@ impl Probe<'_> {
             builder = builder.resolve(name, address);
         }
         let Ok(client) = builder.build() else { return vec![("reach", Some("unreachable"))] };
-        let answer = match client.get(format!("{}/models", self.base_url)).bearer_auth(self.key).send().await {
+        let answer = match client.get(format!("{}/models", self.base_url)).bearer_auth(self.pass).send().await {
             Ok(answer) => answer,
             Err(error) => return vec![("reach", Some(self.why(&error).await))],
         };

@@ -340,8 +340,8 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Tries one of our own addresses as a client would: models with the key, then the latest picture by the link that a client
-     *     there would get.
+     * Tries one of our own addresses as a client would: models, with a pass in place of the key, then the latest picture by the
+     *     link that a client there would get.
      */
     post: {
       parameters: {
@@ -1851,7 +1851,8 @@ export interface paths {
     head?: never;
     /**
      * Changes settings: all of them, or none if one cannot be used. Another bucket, or none, while images are in the present one
-     *     alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant.
+     *     alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant. Rules by which more
+     *     images go for good than before take the password.
      */
     patch: {
       parameters: {
@@ -1873,6 +1874,12 @@ export interface paths {
           content: {
             'application/json': components['schemas']['SettingItems'];
           };
+        };
+        403: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
         };
         409: {
           headers: {
@@ -2707,6 +2714,8 @@ export interface components {
     ChangeSettings: {
       /** @description Also if images whose bytes are in the present bucket alone are not found any more afterwards. */
       leave_images?: boolean;
+      /** @description Once more, for rules by which more images go for good. */
+      password?: string | null;
       values: {
         [key: string]: string | null;
       };

@@ -3,6 +3,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { api, asApiError, call, type ApiError } from '$lib/api';
 import { mayLeave } from './bucket/leaving';
+import { LOSING, saveRules } from './cache/losing';
 import { problemOf, refusalOf, same, type Setting } from './settingsCheck';
 
 const PATIENCE_MS = 2_000;
@@ -133,7 +134,14 @@ export class SettingsDraft {
   async #send(batch: Map<string, Value>, leaving = false): Promise<boolean> {
     try {
       const body = { values: Object.fromEntries(batch), leave_images: leaving };
-      const answer = await call(api.PATCH('/settings', { body }));
+      const answer = await saveRules((password) =>
+        call(api.PATCH('/settings', { body: { ...body, password } })),
+      );
+      if (answer === null) {
+        // The present rules stay, and their fields say so again.
+        for (const key of LOSING) if (batch.has(key)) this.#drop(key);
+        return true;
+      }
       this.take(answer.items);
       this.savedAt = Date.now();
       for (const [key, value] of batch) if (this.typed.get(key) === value) this.#saved(key, value);

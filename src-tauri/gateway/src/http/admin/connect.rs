@@ -173,8 +173,8 @@ pub async fn connect(State(app): State<App>) -> Json<Connect> {
     })
 }
 
-/// Tries one of our own addresses as a client would: models with the key, then the latest picture by the link that a client
-/// there would get.
+/// Tries one of our own addresses as a client would: models, with a pass in place of the key, then the latest picture by the
+/// link that a client there would get.
 #[utoipa::path(post, path = "/connect/check", request_body = Check, responses((status = 200, body = Checked)))]
 pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Json<Checked>, AdminError> {
     let (settings, here) = (app.settings.snapshot(), Surroundings::here(&app));
@@ -205,7 +205,7 @@ pub async fn check(State(app): State<App>, Body(body): Body<Check>) -> Result<Js
         _ => None,
     };
     let shown = link.as_ref().map(|link| link.url.clone());
-    let probe = Probe { base_url: &body.base_url, key: settings.gateway_key.expose(), dial, link };
+    let probe = Probe { base_url: &body.base_url, pass: &app.probe_key.pass(), dial, link };
     let steps = probe.run().await.into_iter().map(|(step, code)| {
         let code = code.map(|code| match (code, place) {
             ("unreachable", "docker_linux") => "not_on_bridge",

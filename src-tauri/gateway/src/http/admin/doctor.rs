@@ -81,7 +81,12 @@ pub async fn examine(State(app): State<App>, headers: HeaderMap) -> Result<Json<
     let running = || AdminError::new(StatusCode::CONFLICT, "job_running", "an examination is under way");
     let _one = app.doctor.examining.try_lock().map_err(|_| running())?;
     let chinese = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().starts_with("zh"));
-    let patient = Patient { config: &app.config, secrets: Some(app.secrets.secrets()), port: app.origins.port };
+    let patient = Patient {
+        config: &app.config,
+        secrets: Some(app.secrets.secrets()),
+        port: app.origins.port,
+        probe_key: Some(app.probe_key.clone()),
+    };
     let examined = Examined::from(doctor::examine(patient, chinese).await);
     *app.doctor.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(examined.clone());
     Ok(Json(examined))

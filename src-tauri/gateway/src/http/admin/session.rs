@@ -88,7 +88,8 @@ impl FromRequestParts<App> for Visitor {
         let peer = parts.extensions.get::<Peer>().map_or_else(|| [0, 0, 0, 0].into(), |peer| peer.0.ip());
         let address = crate::http::client::address(&parts.headers, peer, &app.origins);
         let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        Ok(Self { address, agent })
+        let session = parts.extensions.get::<Signed>().map(|signed| signed.session);
+        Ok(Self { address, agent, session })
     }
 }
 
@@ -186,7 +187,10 @@ pub async fn by_ticket(
 /// Signs out.
 #[utoipa::path(post, path = "/session/logout", responses((status = 204)))]
 pub async fn log_out(State(app): State<App>, Extension(signed): Extension<Signed>) -> Result<Response, AdminError> {
-    app.account.end(signed.session).await?;
+    // Whatever becomes of the session here, this browser holds it no longer.
+    if let Err(error) = app.account.end(signed.session).await {
+        tracing::warn!(%error, "a session could not be ended");
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
     for secure in [false, true] {
         let flags = if secure { "; Secure" } else { "" };

@@ -18,6 +18,9 @@ use crate::{
     store::{DbError, load_settings, save_settings},
 };
 
+/// Rules by which images may go for good.
+const LOSING: [&str; 4] = ["evict_last_copy", "cache_cap_mb", "delete_cloud_with_metadata", "retention_days"];
+
 /// What a setting takes.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -72,6 +75,9 @@ pub struct ChangeSettings {
     /// Also if images whose bytes are in the present bucket alone are not found any more afterwards.
     #[serde(default)]
     leave_images: bool,
+    /// Once more, for rules by which more images go for good.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 /// What may be known of the key of clients without the password.
@@ -175,9 +181,15 @@ pub async fn list(State(app): State<App>) -> Result<Json<SettingItems>, AdminErr
 }
 
 /// Changes settings: all of them, or none if one cannot be used. Another bucket, or none, while images are in the present one
-/// alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant.
-#[utoipa::path(patch, path = "/settings", request_body = ChangeSettings, responses((status = 200, body = SettingItems), (status = 409)))]
-pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) -> Result<Json<SettingItems>, AdminError> {
+/// alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant. Rules by which more
+/// images go for good than before take the password.
+#[utoipa::path(
+    patch,
+    path = "/settings",
+    request_body = ChangeSettings,
+    responses((status = 200, body = SettingItems), (status = 403), (status = 409))
+)]
+pub async fn change(State(app): State<App>, visitor: Visitor, Body(body): Body<ChangeSettings>) -> Result<Json<SettingItems>, AdminError> {
     let (mut values, mut problems) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in body.values {
         let checked = match Setting::find(&key) {
@@ -203,7 +215,14 @@ pub async fn change(State(app): State<App>, Body(body): Body<ChangeSettings>) ->
     if !problems.is_empty() {
         return Err(AdminError::invalid("invalid_settings", problems));
     }
-    store(&app, values, body.leave_images).await?;
+    // Until it is stored, so that several changes at once are no way around the password.
+    let changing = app.changing.lock().await;
+    check_leaving(&app, &values, body.leave_images).await?;
+    if loses_more(&app, &values).await? {
+        app.account.confirm(body.password.as_deref(), &visitor).await?;
+    }
+    keep(&app, values).await?;
+    drop(changing);
     items(&app).await
 }
 
@@ -244,12 +263,32 @@ async fn check_leaving(app: &App, values: &BTreeMap<String, Option<String>>, lea
     Ok(())
 }
 
-/// Keeps values that were checked, and goes by them from now on.
-pub async fn store(app: &App, mut values: BTreeMap<String, Option<String>>, leave_images: bool) -> Result<(), AdminError> {
-    let keys: Vec<String> = values.keys().cloned().collect();
-    // One after the other: the snapshot must be that of the last change.
+/// Whether more images go for good with these values.
+async fn loses_more(app: &App, values: &BTreeMap<String, Option<String>>) -> Result<bool, AdminError> {
+    if !values.keys().any(|key| LOSING.contains(&key.as_str())) {
+        return Ok(false);
+    }
+    let mut table = app.library.db().read(load_settings).await?;
+    for (key, value) in values {
+        match value {
+            Some(value) => table.insert(key.clone(), value.clone()),
+            None => table.remove(key),
+        };
+    }
+    let before = app.settings.snapshot();
+    let keys = Keys { gateway: before.gateway_key.clone(), bucket: None };
+    Ok(Settings::resolve(&app.config, &table, keys).sweep.lose_more_than(&before.sweep))
+}
+
+/// Keeps values that were checked and need no question, and goes by them from now on.
+pub async fn store(app: &App, values: BTreeMap<String, Option<String>>) -> Result<(), AdminError> {
     let _changing = app.changing.lock().await;
-    check_leaving(app, &values, leave_images).await?;
+    keep(app, values).await
+}
+
+/// The same for who holds `changing`: one after the other, for the snapshot must be that of the last change.
+async fn keep(app: &App, mut values: BTreeMap<String, Option<String>>) -> Result<(), AdminError> {
+    let keys: Vec<String> = values.keys().cloned().collect();
     if let Some(secret) = values.remove(BUCKET_SECRET) {
         let secret = secret.filter(|secret| !secret.is_empty()).map(Secret::new);
         app.secrets.change(move |secrets| secrets.r2_secret_access_key = secret).await?;
