@@ -43,7 +43,7 @@ async fn what_was_not_used_for_long_goes_if_the_bucket_has_it() {
     let admin = Admin::set_up(&app).await;
     let old = draw(&app, &upstream, "old", 1, 32).await;
     until_cloud(&admin, &old, "stored").await;
-    bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 500, "InternalError")]);
+    bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 400, "InvalidRequest")]);
     let unconfirmed = draw(&app, &upstream, "unconfirmed", 2, 32).await;
     until_cloud(&admin, &unconfirmed, "failed").await;
     clock.shift(70 * HOUR);
@@ -145,6 +145,12 @@ async fn old_rows_are_forgotten_and_their_links_go_on_unless_the_objects_go_too(
             .join(pictures::sha256(&pictures::png(5, 32)))
             .exists()
     );
+    // The link needs this bucket, so whoever changes it is asked.
+    let elsewhere = json!({"values": {"s3_prefix": "elsewhere/"}});
+    let asked = admin.request(Method::PATCH, "settings").json(&elsewhere).send().await.expect("an answer");
+    assert_eq!(asked.status(), 409);
+    let asked: Value = asked.json().await.expect("JSON");
+    assert_eq!((asked["error"]["code"].as_str(), asked["error"]["count"].as_i64()), (Some("images_left_behind"), Some(1)), "{asked}");
     assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(5, 32), "through the bucket");
     // And now for good.
     admin.send(Method::PATCH, "settings", &json!({"values": {"delete_cloud_with_metadata": "true"}, "password": "correct horse"})).await;

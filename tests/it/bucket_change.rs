@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    FakeBucket, FakeUpstream, TestApp,
+    FakeBucket, FakeUpstream, Fault, TestApp,
     admin::{Admin, code, draw, listed, run_job, until_bucket, until_cloud},
     bucket::{BUCKET, OTHER},
     eventually, pictures,
@@ -80,6 +80,27 @@ async fn a_change_that_would_hide_images_is_refused_with_their_number_until_some
         assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(40 + seed as u32, 48));
     }
     assert_eq!(admin.get("stats").await["left_behind"], Value::Null);
+}
+
+/// A moment of 404 does not make it so that nobody is asked.
+#[tokio::test]
+async fn images_that_the_bucket_seems_not_to_have_count_too() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let (app, ids, cookie) = with_evicted(&upstream, &bucket, 3).await;
+    let admin = Admin::again(&app, &cookie);
+    bucket.break_with(&[Fault::Refuse(404, "NoSuchKey")]);
+    for id in &ids {
+        assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+        until_cloud(&admin, id, "failed").await;
+    }
+    let (code, count) = refused(try_change(&admin, "r2_bucket", OTHER, false).await).await;
+    assert_eq!((code.as_str(), count.as_i64()), ("images_left_behind", Some(3)));
+    bucket.heal();
+    run_job(&admin, &json!({"kind": "retry_failed"})).await;
+    for (seed, id) in ids.iter().enumerate() {
+        until_cloud(&admin, id, "stored").await;
+        assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(40 + seed as u32, 48));
+    }
 }
 
 #[tokio::test]

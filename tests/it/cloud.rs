@@ -442,6 +442,27 @@ async fn an_object_that_somebody_removed_costs_no_bytes_and_is_put_again() {
 }
 
 #[tokio::test]
+async fn an_object_that_somebody_overwrote_with_equally_many_bytes_costs_none_and_is_put_again() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let (zeros, sound) = (draw(&app, &upstream, "zeros", 1, 32).await, draw(&app, &upstream, "sound", 2, 32).await);
+    for id in [&zeros, &sound] {
+        until_cloud(&admin, id, "stored").await;
+    }
+    bucket.put(&format!("picgate/{zeros}"), &vec![0; pictures::png(1, 32).len()]);
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    assert_eq!(listed(&admin, &sound).await["local"], false);
+    assert_eq!(listed(&admin, &zeros).await["local"], true, "its object is another one, so it stays");
+    until_cloud(&admin, &zeros, "stored").await;
+    assert_eq!(bucket.object(&format!("picgate/{zeros}")).expect("put again"), pictures::png(1, 32));
+    // An ETag that is no digest proves nothing, the bytes do.
+    bucket.break_with(&[Fault::LieAboutEtag]);
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    assert_eq!(listed(&admin, &zeros).await["local"], false);
+}
+
+#[tokio::test]
 async fn a_name_that_is_not_of_the_image_is_somebody_elses_object() {
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let app = app_with(&upstream, &bucket, &[]).await;
@@ -487,4 +508,54 @@ async fn a_refusal_without_end_is_not_read_to_its_end() {
     let asked = app.get("/images/7d6c1e52-3b0f-4c6e-9d2a-0f5b8a7c4e12");
     let answer = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("an answer soon");
     assert_eq!(answer.status(), 503);
+}
+
+/// Whatever is called: only pictures may be long, and those are not kept in memory.
+#[tokio::test]
+async fn an_answer_without_end_that_says_all_is_well_is_not_read_to_its_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    // More than any limit, and little enough for a test that fails.
+    const PIECES: usize = 800;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let noted = noted.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let read = socket.read(&mut request).await.unwrap_or(0);
+                let line = String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned();
+                if line.starts_with("GET ") && !line.contains("list-type=2") {
+                    let _ = socket.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+                    return;
+                }
+                let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+                let piece = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+                for _ in 0..PIECES {
+                    if socket.write_all(&piece).await.is_err() {
+                        noted.lock().unwrap().push(line);
+                        return;
+                    }
+                }
+                // Never an end.
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    let variables = [
+        ("PICGATE_S3_ENDPOINT", endpoint.as_str()),
+        ("PICGATE_R2_ACCESS_KEY_ID", "id"),
+        ("PICGATE_R2_SECRET_ACCESS_KEY", "secret"),
+        ("PICGATE_R2_BUCKET", "pictures"),
+    ];
+    let app = TestApp::with(&variables).await;
+    let admin = Admin::set_up(&app).await;
+    let tested = admin.send(Method::POST, "bucket/test", &json!({})).await;
+    assert_eq!(tested["ok"], false, "{tested}");
+    run_job(&admin, &json!({"kind": "check_files"})).await;
+    for call in ["PUT ", "GET "] {
+        eventually("the answer to be left", async || asked.lock().unwrap().iter().any(|line| line.starts_with(call)).then_some(())).await;
+    }
 }

@@ -13,17 +13,18 @@ use std::{
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextMut, retry::RetryConfig, timeout::TimeoutConfig,
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig,
+        timeout::TimeoutConfig,
     },
-    error::BoxError,
-    primitives::{ByteStream, SdkBody},
+    primitives::ByteStream,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use bytes::Bytes;
-use http_body_util::Limited;
 
-use super::error::{BucketError, Fault, sorted};
+use super::{
+    error::{BucketError, Fault, sorted},
+    limits::Short,
+};
 use crate::model::{BucketConfig, MediaType, Millis, Sha256};
 
 /// How long things may take.
@@ -54,9 +55,6 @@ const SKEW_MAX: Millis = 5 * 60 * 1000;
 
 /// Bytes of a file that are read at once.
 const READ: usize = 128 * 1024;
-
-/// Longest text of a refusal, in bytes; S3's are a few hundred.
-const REFUSAL_MAX: usize = 64 * 1024;
 
 /// First bytes of an object that tell what it is.
 const PEEK: usize = 64;
@@ -158,30 +156,6 @@ impl Downloading {
     }
 }
 
-/// Of what a server says with a refusal only the beginning is read: the SDK would take all of it into memory.
-#[derive(Debug)]
-struct ShortRefusals;
-
-impl Intercept for ShortRefusals {
-    fn name(&self) -> &'static str {
-        "ShortRefusals"
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response_mut();
-        if !response.status().is_success() {
-            let body = std::mem::replace(response.body_mut(), SdkBody::taken());
-            *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, REFUSAL_MAX));
-        }
-        Ok(())
-    }
-}
-
 impl Bucket {
     /// A client. Nothing is sent yet.
     pub fn new(config: BucketConfig) -> Self {
@@ -208,7 +182,7 @@ impl Bucket {
             .retry_config(RetryConfig::disabled())
             .credentials_provider(credentials)
             .http_client(http)
-            .interceptor(ShortRefusals)
+            .interceptor(Short::REFUSALS)
             .build();
         Self { client: Client::from_conf(sdk), config: Arc::new(config), unconditional: Arc::default(), times }
     }
@@ -223,8 +197,9 @@ impl Bucket {
         aws_sdk_s3::Config::builder().timeout_config(timeouts)
     }
 
+    /// For calls that need no long answer.
     fn short(&self) -> aws_sdk_s3::config::Builder {
-        self.within(self.times.short)
+        self.within(self.times.short).interceptor(Short::ANSWERS)
     }
 
     /// Whether a refusal told us that our clock is off. The SDK has learnt the server's time from it and signs with that, so
@@ -278,7 +253,7 @@ impl Bucket {
             .set_if_none_match(conditional.then(|| "*".to_owned()))
             .body(body)
             .customize()
-            .config_override(self.within(self.body_time(upload.bytes)));
+            .config_override(self.within(self.body_time(upload.bytes)).interceptor(Short::ANSWERS));
         put.send().await.map(|_| ()).map_err(sorted)
     }
 
@@ -346,7 +321,7 @@ impl Bucket {
     /// [`BucketError`].
     pub async fn peek(&self, key: &str) -> Result<Peeked, BucketError> {
         let get = self.client.get_object().bucket(&self.config.name).key(key).range(format!("bytes=0-{}", PEEK - 1));
-        let mut got = get.customize().config_override(self.short()).send().await.map_err(sorted)?;
+        let mut got = get.customize().config_override(self.within(self.times.short)).send().await.map_err(sorted)?;
         // `bytes 0-63/12345`; a server that knows no ranges sends all of it, of which only the beginning is read.
         let whole = got.content_range().and_then(|range| range.rsplit('/').next()).and_then(|total| total.parse().ok());
         let announced = got.content_length().and_then(|n| u64::try_from(n).ok());
@@ -402,7 +377,8 @@ impl Bucket {
 
     async fn list_once(&self, prefix: &str, next: Option<String>) -> Result<(Vec<Listed>, Option<String>), BucketError> {
         let list = self.client.list_objects_v2().bucket(&self.config.name).prefix(prefix).set_continuation_token(next);
-        let page = list.customize().config_override(self.short()).send().await.map_err(sorted)?;
+        let limits = self.within(self.times.short).interceptor(Short::LISTS);
+        let page = list.customize().config_override(limits).send().await.map_err(sorted)?;
         let listed = |object: &aws_sdk_s3::types::Object| {
             let bytes = object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
             object.key().map(|key| Listed { key: key.to_owned(), bytes })

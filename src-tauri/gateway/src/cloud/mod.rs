@@ -4,6 +4,7 @@
 mod bucket;
 mod check;
 mod error;
+mod limits;
 mod words;
 
 pub use bucket::{Bucket, Downloading, Found, Listed, Peeked, Upload};

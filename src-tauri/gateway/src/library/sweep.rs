@@ -1,13 +1,13 @@
 //! What goes from disk, and what is forgotten: because it was not used for long, because there is too much, because it is
 //! old, or because a person says so. Each question is asked again in the transaction that acts.
 
-use super::{Library, LibraryError, delete::Doomed};
+use super::{Library, LibraryError, delete::Doomed, upload::digests_of};
 use crate::{
-    cloud::{BucketError, Fault},
+    cloud::{Bucket, BucketError, Fault},
     model::{Event, ImageId, Millis, Sha256, now},
     store::{
         copies::{self, Confirmed, CopyState},
-        gallery, inventory,
+        gallery, inventory, left_behind,
         sweep::{self, Candidate},
     },
 };
@@ -30,7 +30,7 @@ pub enum Removed {
 
 /// What the bucket says of a copy that it had confirmed.
 pub(super) enum Asked {
-    /// It is there, and as long as it should be.
+    /// It is there, with the bytes of the file here, or as long as it should be if there is none.
     There,
     /// It is not, or not what it was; its bytes are here or in an equal object, and it is put again.
     Gone,
@@ -74,32 +74,78 @@ impl Library {
         Ok(removed?)
     }
 
-    /// Asks the bucket whether it still has a copy that it confirmed once: an object that somebody removed there must not cost
-    /// the bytes here. One that is gone is put again. With several gateways on one bucket, what another one deleted shall end
-    /// here too, so nothing is asked.
+    /// Asks the bucket whether it still has a copy that it confirmed once: an object that somebody removed or overwrote there
+    /// must not cost the bytes here. One that is gone is put again. With several gateways on one bucket another one may have
+    /// deleted it: then it stays deleted there, and the file stays here until a person says so here too.
     async fn is_still_there(&self, copy: Confirmed) -> Result<bool, LibraryError> {
         if self.remote.is_through() {
-            return Ok(true);
+            let is_here = self.files.blob(copy.sha256, copy.bytes).exists();
+            // Without a file there is nothing to lose here.
+            if !is_here {
+                return Ok(true);
+            }
+            if self.is_deleted_there(&copy).await? {
+                return Ok(false);
+            }
         }
         Ok(matches!(self.ask_for(copy).await?, Asked::There))
     }
 
-    /// The same whoever uses the bucket, and what came of it.
+    /// Whether an object that was confirmed is gone, or it is not known: an image on disk whose object is gone has no copy
+    /// from now on.
+    async fn is_deleted_there(&self, copy: &Confirmed) -> Result<bool, LibraryError> {
+        let Some(bucket) = self.remote.bucket() else { return Ok(true) };
+        let key = copy.key.clone().unwrap_or_else(|| bucket.config().key(copy.id));
+        // Not HEAD, whose refusals have no words: a bucket that is gone would look like an object that is.
+        match bucket.get(&key).await {
+            Ok(_) => return Ok(false),
+            Err(error) if error.fault == Fault::NoObject => {}
+            Err(error) => {
+                self.remote.failed(&error);
+                return Ok(true);
+            }
+        }
+        let id = copy.id;
+        tracing::warn!(image = %id, "the object of an image was deleted in the bucket; its file stays and is not copied again");
+        self.db.write(move |t| copies::gone_there(t, id)).await?;
+        self.events.tell(Event::Copied(id));
+        Ok(true)
+    }
+
+    /// The same for an object that is to be there, and what came of it.
     pub(super) async fn ask_for(&self, copy: Confirmed) -> Result<Asked, LibraryError> {
         let Some(bucket) = self.remote.bucket() else {
             return Ok(Asked::Unknown(BucketError::new(Fault::Other, "there is no bucket any more")));
         };
-        let key = copy.key.unwrap_or_else(|| bucket.config().key(copy.id));
-        let error = match bucket.head(&key).await {
-            Ok(found) if found.bytes == copy.bytes => return Ok(Asked::There),
-            Ok(found) => BucketError::new(Fault::WrongBytes, format!("the object has {} bytes instead of {}", found.bytes, copy.bytes)),
-            Err(error) if error.fault == Fault::NoObject => error,
+        let error = match self.compare_bytes(&bucket, &copy).await {
+            Ok(()) => return Ok(Asked::There),
+            Err(error) if matches!(error.fault, Fault::NoObject | Fault::WrongBytes) => error,
             Err(error) => {
                 self.remote.failed(&error);
                 return Ok(Asked::Unknown(error));
             }
         };
         Ok(if self.doubt(copy.id, &error).await? { Asked::Lost } else { Asked::Gone })
+    }
+
+    /// Whether the object holds the bytes of the image. Without a file here, which could be lost, its length is enough: more
+    /// would be known only by fetching it.
+    async fn compare_bytes(&self, bucket: &Bucket, copy: &Confirmed) -> Result<(), BucketError> {
+        let key = copy.key.clone().unwrap_or_else(|| bucket.config().key(copy.id));
+        let file = self.files.blob(copy.sha256, copy.bytes);
+        if file.exists() {
+            let (sha256, md5) = digests_of(&self.files.blob_path(copy.sha256)).await?;
+            if sha256 == copy.sha256 {
+                return bucket.verify(&key, copy.bytes, &md5, sha256).await;
+            }
+            // The file is damaged, so its digest tells nothing.
+            return bucket.verify_by_reading(&key, copy.bytes, copy.sha256).await;
+        }
+        let found = bucket.head(&key).await?;
+        if found.bytes == copy.bytes {
+            return Ok(());
+        }
+        Err(BucketError::new(Fault::WrongBytes, format!("the object has {} bytes instead of {}", found.bytes, copy.bytes)))
     }
 
     /// A copy that was confirmed is not there any more, or not what it was: it is noted, told, and put again if it can be.
@@ -147,6 +193,9 @@ impl Library {
                     if let Some(bytes) = sweep::forget(t, id, cutoff)? {
                         forgotten.push((id, bytes));
                     }
+                }
+                if !objects_too {
+                    left_behind::note_forgotten(t, forgotten.len())?;
                 }
                 Ok(forgotten)
             })

@@ -75,9 +75,9 @@ impl Library {
     pub async fn upload_in_turn(&self, bucket: &Bucket, due: Due) -> Attempt {
         let turn = self.remote.turn().await;
         if self.remote.pause().is_some() {
-            let (seq, run) = (due.seq, self.remote.run().to_owned());
-            if let Err(error) = self.db.write(move |t| copies::release(t, seq, &run, now())).await {
-                tracing::error!(%error, image = %due.id, "a copy waits longer than it must");
+            let (id, run) = (due.id, self.remote.run().to_owned());
+            if let Err(error) = self.db.write(move |t| copies::release(t, &due, &run, now())).await {
+                tracing::error!(%error, image = %id, "a copy waits longer than it must");
             }
             return Attempt::Later;
         }
@@ -105,8 +105,8 @@ impl Library {
             return self.note_failed(&due, &busy).await.unwrap_or(Attempt::Later);
         };
         // A clock that went back makes a lease look ended: then it was taken twice, and the other one may be done by now.
-        let (seq, run) = (due.seq, self.remote.run().to_owned());
-        match self.db.read(move |c| copies::is_leased(c, seq, &run)).await {
+        let (seq, id, run) = (due.seq, due.id, self.remote.run().to_owned());
+        match self.db.read(move |c| copies::is_leased(c, seq, id, &run)).await {
             Ok(true) => {}
             Ok(false) => return Attempt::Void,
             Err(error) => {
@@ -199,8 +199,8 @@ impl Library {
             tracing::warn!(event = "upload_failed", image = %due.id, code = error.fault.code(), error = error.words, attempts = due.attempts + 1, "an image could not be copied to the bucket");
         }
         let due_at = if counts { retry_at(due.attempts) } else { now() };
-        let (seq, code, words) = (due.seq, error.fault.code(), error.words.clone());
-        self.db.write(move |t| copies::failed(t, seq, due_at, code, &words, counts)).await?;
+        let (noted, code, words) = (due.clone(), error.fault.code(), error.words.clone());
+        self.db.write(move |t| copies::failed(t, &noted, due_at, code, &words, counts)).await?;
         self.events.tell(Event::Copied(due.id));
         Ok(Attempt::Later)
     }
@@ -320,7 +320,7 @@ pub(super) async fn is_as_put(found: &crate::cloud::Found, path: Option<PathBuf>
     tokio::task::spawn_blocking(move || digests(&path)).await.is_ok_and(|read| read.is_ok_and(|(_, md5)| md5 == expected))
 }
 
-async fn digests_of(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
+pub(super) async fn digests_of(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || digests(&path)).await.map_err(|e| BucketError::new(Fault::Disk, e.to_string()))?
 }

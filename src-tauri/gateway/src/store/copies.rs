@@ -21,6 +21,9 @@ const PLACES_MAX: usize = 16;
 /// How long one removal may take.
 const GRAVE_LEASE: Millis = 60 * 1000;
 
+/// The row `?1` is still that of the image `?2`: the number of the newest image, if it is deleted, is given to the next one.
+const SAME_IMAGE: &str = "seq = ?1 and exists (select 1 from images i where i.seq = ?1 and i.id = ?2)";
+
 /// How the copy of an image stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyState {
@@ -120,15 +123,15 @@ fn lease(transaction: &Transaction<'_>, seq: i64, run: &str, now: Millis) -> rus
 }
 
 /// This run has not begun with it and does not: due for whoever comes next.
-pub fn release(transaction: &Transaction<'_>, seq: i64, run: &str, now: Millis) -> rusqlite::Result<()> {
-    let sql = "update copies set lease = null, due_at = ?3 where seq = ?1 and lease = ?2 and state = 'pending'";
-    transaction.prepare_cached(sql)?.execute(params![seq, run, now]).map(|_| ())
+pub fn release(transaction: &Transaction<'_>, due: &Due, run: &str, now: Millis) -> rusqlite::Result<()> {
+    let sql = format!("update copies set lease = null, due_at = ?4 where {SAME_IMAGE} and lease = ?3 and state = 'pending'");
+    transaction.prepare_cached(&sql)?.execute(params![due.seq, due.id.as_bytes(), run, now]).map(|_| ())
 }
 
 /// Whether this run still has the copy to make.
-pub fn is_leased(connection: &Connection, seq: i64, run: &str) -> rusqlite::Result<bool> {
-    let sql = "select 1 from copies where seq = ?1 and lease = ?2 and state = 'pending'";
-    connection.prepare_cached(sql)?.exists(params![seq, run])
+pub fn is_leased(connection: &Connection, seq: i64, id: ImageId, run: &str) -> rusqlite::Result<bool> {
+    let sql = format!("select 1 from copies where {SAME_IMAGE} and lease = ?3 and state = 'pending'");
+    connection.prepare_cached(&sql)?.exists(params![seq, id.as_bytes(), run])
 }
 
 /// One image, whether it is due or not; nothing if it is gone or its copy is not wanted.
@@ -186,8 +189,8 @@ pub fn is_busy(connection: &Connection, now: Millis) -> rusqlite::Result<bool> {
 pub fn stored(transaction: &Transaction<'_>, seq: i64, id: ImageId, run: &str, place: &str, now: Millis) -> rusqlite::Result<bool> {
     if meta(transaction, "bucket_place")?.as_deref() != Some(place) {
         // Put into the bucket of before: in the present one nothing is confirmed.
-        let sql = "update copies set lease = null, due_at = ?3 where seq = ?1 and lease = ?2";
-        transaction.prepare_cached(sql)?.execute(params![seq, run, now])?;
+        let sql = format!("update copies set lease = null, due_at = ?4 where {SAME_IMAGE} and lease = ?3");
+        transaction.prepare_cached(&sql)?.execute(params![seq, id.as_bytes(), run, now])?;
         return Ok(false);
     }
     let sql = "update copies set state = 'stored', lease = null, code = null, error = null, attempts = 0, stored_at = ?4, left_in = null
@@ -200,17 +203,21 @@ pub fn stored(transaction: &Transaction<'_>, seq: i64, id: ImageId, run: &str, p
 }
 
 /// It did not work; tried again at `due_at`. `counts` is `false` if the object is not to blame.
-pub fn failed(transaction: &Transaction<'_>, seq: i64, due_at: Millis, code: &str, error: &str, counts: bool) -> rusqlite::Result<()> {
-    let sql = "update copies set lease = null, due_at = ?2, attempts = attempts + ?5, code = ?3, error = ?4
-               where seq = ?1 and state = 'pending'";
-    transaction.prepare_cached(sql)?.execute(params![seq, due_at, code, error, i64::from(counts)])?;
+pub fn failed(transaction: &Transaction<'_>, due: &Due, due_at: Millis, code: &str, error: &str, counts: bool) -> rusqlite::Result<()> {
+    let sql = format!(
+        "update copies set lease = null, due_at = ?3, attempts = attempts + ?6, code = ?4, error = ?5
+         where {SAME_IMAGE} and state = 'pending'"
+    );
+    transaction.prepare_cached(&sql)?.execute(params![due.seq, due.id.as_bytes(), due_at, code, error, i64::from(counts)])?;
     Ok(())
 }
 
-/// The object turned out not to be what it should be: to be made again, or confirmed.
+/// The object turned out not to be what it should be: to be made again, or confirmed. If it is only away for a moment, the
+/// bucket that is used is still the one that has it.
 pub fn doubt(transaction: &Transaction<'_>, id: ImageId, now: Millis, code: &str, error: &str) -> rusqlite::Result<()> {
     let sql =
-        "update copies set state = 'pending', lease = null, due_at = ?2, attempts = attempts + 1, code = ?3, error = ?4, stored_at = null
+        "update copies set state = 'pending', lease = null, due_at = ?2, attempts = attempts + 1, code = ?3, error = ?4, stored_at = null,
+                   left_in = case state when 'stored' then (select value from meta where key = 'bucket_place') else left_in end
                where seq = (select seq from images where id = ?1) and state <> 'excluded'";
     transaction.prepare_cached(sql)?.execute(params![id.as_bytes(), now, code, error])?;
     Ok(())
@@ -277,9 +284,12 @@ pub struct Confirmed {
     pub key: Option<String>,
     /// Its length.
     pub bytes: u64,
+    /// The digest of its bytes.
+    pub sha256: Sha256,
 }
 
-const CONFIRMED: &str = "select i.id, c.key, b.bytes from images i join copies c on c.seq = i.seq join blobs b on b.sha256 = i.sha256
+const CONFIRMED: &str =
+    "select i.id, c.key, b.bytes, b.sha256 from images i join copies c on c.seq = i.seq join blobs b on b.sha256 = i.sha256
     where c.state = 'stored'";
 
 /// The confirmed copies of all images of a blob.
@@ -307,6 +317,7 @@ fn confirmed(row: &Row<'_>) -> rusqlite::Result<Confirmed> {
         id: ImageId::from_slice(&id).ok_or_else(|| blobs::unknown(0, "image id"))?,
         key: row.get(1)?,
         bytes: bytes.max(0) as u64,
+        sha256: Sha256(row.get(3)?),
     })
 }
 
@@ -363,6 +374,14 @@ pub fn exclude(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusql
         bury(transaction, id, now)?;
     }
     Ok(excluded)
+}
+
+/// The object of an image that is on disk was removed by somebody who had the right to: its copy is not made again, and the
+/// file here is no longer one that the bucket has too.
+pub fn gone_there(transaction: &Transaction<'_>, id: ImageId) -> rusqlite::Result<()> {
+    let sql = "update copies set state = 'excluded', lease = null, stored_at = null
+               where seq = (select i.seq from images i join blobs b on b.sha256 = i.sha256 where i.id = ?1 and b.state = 'present')";
+    transaction.prepare_cached(sql)?.execute([id.as_bytes()]).map(|_| ())
 }
 
 /// Notes that the object of an image is to go, wherever it may have been put.
@@ -456,6 +475,39 @@ mod tests {
         model::{MediaType, NewImage, Origin, Sha256, Thumbnail},
         store::{Db, insert},
     };
+
+    #[tokio::test]
+    async fn what_becomes_of_a_deleted_image_says_nothing_of_the_next_one_with_its_number() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let db = Db::open(&dir.path().join("a.sqlite3"), dir.path()).expect("opens");
+        let (media_type, thumbnail) = (MediaType::Png, Thumbnail::Pending);
+        let began: Millis = 1_700_000_000_000;
+        let image = |byte| {
+            let blob = BlobRecord { sha256: Sha256([byte; 32]), bytes: 1, media_type, size: None, complete: true, thumbnail };
+            NewImage { id: ImageId::random(), blob, origin: Origin::bare(Source::Generated), created_at: began }
+        };
+        let (first, second) = (image(1), image(2));
+        let (id, next) = (first.id, second.id);
+        db.write(move |t| insert(t, &first)).await.expect("writes");
+        let old = db.write(move |t| claim_one(t, "run", id, began)).await.expect("writes").expect("it is due");
+        db.write(move |t| crate::store::gallery::delete(t, id)).await.expect("writes");
+        db.write(move |t| insert(t, &second)).await.expect("writes");
+        let new = db.write(move |t| claim_one(t, "run", next, began)).await.expect("writes").expect("it is due");
+        assert_eq!(new.seq, old.seq, "the case that this is about");
+        let seq = old.seq;
+        let held = async |id: ImageId| db.read(move |c| is_leased(c, seq, id, "run")).await.expect("reads");
+        assert_eq!((held(id).await, held(next).await), (false, true));
+        db.write(move |t| {
+            release(t, &old, "run", began)?;
+            failed(t, &old, began, "other", "words", true)?;
+            stored(t, seq, id, "run", "nowhere", began)
+        })
+        .await
+        .expect("writes");
+        assert!(held(next).await);
+        let state = db.read(move |c| copy_of(c, next)).await.expect("reads").map(|(state, _)| state);
+        assert_eq!(state, Some(CopyState::Pending { failed: false }));
+    }
 
     #[tokio::test]
     async fn what_a_task_holds_that_is_no_more_is_taken_up_again_whatever_the_clock_does() {

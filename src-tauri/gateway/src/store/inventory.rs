@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{blobs, copies::Confirmed};
-use crate::model::ImageId;
+use crate::model::{ImageId, Sha256};
 
 /// Before all ids.
 pub const FIRST: [u8; 16] = [0; 16];
@@ -23,12 +23,12 @@ pub fn confirmed_between(
     own_name: bool,
     limit: usize,
 ) -> rusqlite::Result<Vec<Confirmed>> {
-    let sql = "select i.id, c.key, b.bytes from images i join copies c on c.seq = i.seq join blobs b on b.sha256 = i.sha256
+    let sql = "select i.id, c.key, b.bytes, b.sha256 from images i join copies c on c.seq = i.seq join blobs b on b.sha256 = i.sha256
                where c.state = 'stored' and (c.key is not null) = ?3 and i.id > ?1 and i.id <= ?2 order by i.id limit ?4";
     let row = |row: &Row<'_>| {
         let (id, bytes): ([u8; 16], i64) = (row.get(0)?, row.get(2)?);
         let id = ImageId::from_slice(&id).ok_or_else(|| blobs::unknown(0, "image id"))?;
-        Ok(Confirmed { id, key: row.get(1)?, bytes: bytes.max(0) as u64 })
+        Ok(Confirmed { id, key: row.get(1)?, bytes: bytes.max(0) as u64, sha256: Sha256(row.get(3)?) })
     };
     connection.prepare_cached(sql)?.query_map(params![after, until, own_name, limit as i64], row)?.collect()
 }

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::meta::meta;
+use super::meta::{meta, set_meta};
 use crate::model::ImageId;
 
 /// Images that are not found now, and where they are.
@@ -23,13 +23,41 @@ fn bucket_of(place: &str) -> &str {
     place.rsplit_once('|').map_or(place, |(bucket, _)| bucket)
 }
 
-/// How many images nobody would find any more if `target` were the place that is used, or none were.
+/// Where the number of images is kept that have no row any more and are served from `place`.
+fn forgotten_key(place: &str) -> String {
+    format!("forgotten_in {place}")
+}
+
+fn forgotten_in(connection: &Connection, place: &str) -> rusqlite::Result<i64> {
+    Ok(meta(connection, &forgotten_key(place))?.and_then(|count| count.parse().ok()).unwrap_or(0))
+}
+
+/// So many images more have no row, and their links lead to the bucket that is used.
+pub fn note_forgotten(transaction: &Transaction<'_>, count: usize) -> rusqlite::Result<()> {
+    match meta(transaction, "bucket_place")? {
+        Some(place) if count > 0 => {
+            let all = forgotten_in(transaction, &place)?.saturating_add(i64::try_from(count).unwrap_or(i64::MAX));
+            set_meta(transaction, &forgotten_key(&place), &all.to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many images nobody would find any more if `target` were the place that is used, or none were: those that are in the
+/// present one alone, those that it seems not to have now but did confirm, and those that were forgotten and go on there.
 pub fn would_hide(connection: &Connection, target: Option<&str>) -> rusqlite::Result<i64> {
     let Some(present) = meta(connection, "bucket_place")?.filter(|present| Some(present.as_str()) != target) else { return Ok(0) };
     // Objects of the Python program have names of their own, whatever the prefix is.
     let same_bucket = target.is_some_and(|target| bucket_of(target) == bucket_of(&present));
-    let sql = format!("select count(*) {EVICTED} and (c.state = 'stored' or c.left_in = ?1) and (?2 = 0 or c.key is null)");
-    connection.prepare_cached(&sql)?.query_row(params![present, i64::from(same_bucket)], |row| row.get(0))
+    let count = |sql: &str| connection.prepare_cached(sql)?.query_row(params![present, i64::from(same_bucket)], |row| row.get::<_, i64>(0));
+    let there = count(&format!("select count(*) {EVICTED} and (c.state = 'stored' or c.left_in = ?1) and (?2 = 0 or c.key is null)"))?;
+    // From the index of those that were left.
+    let in_doubt = count(
+        "select count(*) from copies c join images i on i.seq = c.seq join blobs b on b.sha256 = i.sha256
+         where c.left_in is not null and c.left_in = ?1 and c.state = 'pending' and b.state = 'missing' and b.evicted_at is null
+         and (?2 = 0 or c.key is null)",
+    )?;
+    Ok(there + in_doubt + forgotten_in(connection, &present)?)
 }
 
 /// The bucket at `before` is about to be used no longer: its images remember it.
