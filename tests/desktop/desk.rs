@@ -15,6 +15,7 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat};
 
 use crate::{
+    PATIENCE,
     bus::{Bus, Line},
     eventually,
 };
@@ -242,7 +243,10 @@ impl Desk {
     }
 
     pub async fn window(&self, title: &str) -> String {
-        eventually(&format!("a window '{title}'; log: {}", self.log()), async || self.windows(title).first().cloned()).await
+        let looking = async || self.windows(title).first().cloned();
+        let found = tokio::time::timeout(PATIENCE, eventually(&format!("a window '{title}'"), looking)).await;
+        // What the log says by now, and not what it said at the beginning.
+        found.unwrap_or_else(|_| panic!("no window '{title}'; processes: {:?}; log: {}", self.processes(), self.log()))
     }
 
     pub async fn no_window(&self, title: &str) {

@@ -25,7 +25,7 @@ async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(began.elapsed() < PATIENCE + Duration::from_secs(1), "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
