@@ -281,9 +281,12 @@ impl Desk {
     }
 }
 
+/// Without `-noreset` an X server starts anew whenever its last client leaves, such as a look for windows, and whoever connects
+/// meanwhile is turned away: the app then finds no display.
 fn start_display() -> (Ending, String) {
     let mut command = Command::new("Xvfb");
-    command.args(["-displayfd", "1", "-screen", "0", "1400x900x24", "-nolisten", "tcp"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let arguments = ["-displayfd", "1", "-noreset", "-screen", "0", "1400x900x24", "-nolisten", "tcp"];
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("Xvfb starts");
     let number = first_line(&mut child);
     (Ending(child), format!(":{number}"))
