@@ -382,7 +382,10 @@ async fn the_dashboard_shows_what_happens_while_it_happens() {
         (&stats["images"]["total"], &stats["latest"][0]["id"], &stats["days"][0]["ok"]),
         (&json!(1), &drawn["image"]["id"], &json!(1))
     );
-    assert!(stats["bytes"].as_i64().expect("bytes") > 1000 && stats["first_request_at"].is_i64());
+    // A picture to try it is no request of a client.
+    assert!(stats["bytes"].as_i64().expect("bytes") > 1000 && stats["first_request_at"].is_null(), "{stats}");
+    assert_eq!(admin.request(Method::DELETE, "logs").send().await.expect("an answer").status(), 204);
+    assert!(admin.get("stats").await["first_request_at"].is_null(), "nor when what was asked is forgotten");
     let connect = admin.get("connect").await;
     let here = connect["places"][0]["base_url"].as_str().expect("an address").to_owned();
     let checked = admin.send(Method::POST, "connect/check", &json!({"base_url": here})).await;
@@ -394,5 +397,7 @@ async fn the_dashboard_shows_what_happens_while_it_happens() {
         app.http.get(format!("{}/metrics", app.url)).bearer_auth(&app.key).send().await.expect("an answer").text().await.expect("text");
     assert!(metrics.contains("picgate_images 1\n") && metrics.contains("outcome=\"ok\"} 1"), "{metrics}");
     admin.get("about").await;
-    assert_eq!(admin.get("activity").await["items"][0]["prompt"], "一只猫");
+    app.send("/v1/images/generations", &json!({"prompt": "一只狗", "model": "picgate"})).await;
+    eventually("the first request", async || admin.get("stats").await["first_request_at"].as_i64()).await;
+    assert_eq!(admin.get("activity").await["items"][0]["prompt"], "一只狗");
 }

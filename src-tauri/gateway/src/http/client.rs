@@ -57,6 +57,7 @@ impl FromRequestParts<App> for Client {
             task: text("x-openwebui-task", TASK_MAX),
             idempotency_key,
             request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
+            tries: false,
         })
     }
 }

@@ -156,6 +156,9 @@ impl Relay {
             let settings = relay.settings.snapshot();
             let mut note = Note::new(endpoint, Kind::Drawing, asked.stream, began).named(client.request.as_deref());
             note.asked(asked.model.as_deref(), &asked.prompt);
+            if client.tries {
+                note.add("test", true.into());
+            }
             let _listed = relay.now_running.add(endpoint, &asked.prompt, asked.model.as_deref());
             let mode = match (asked.stream, settings.json_keep_alive) {
                 (true, _) => Mode::Comments,

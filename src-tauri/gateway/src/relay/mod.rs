@@ -88,6 +88,8 @@ pub struct Client {
     pub idempotency_key: Option<String>,
     /// The id of the request, for its record.
     pub request: Option<String>,
+    /// It is the admin UI, which tries whether a picture comes.
+    pub tries: bool,
 }
 
 /// A handle; clones share everything.

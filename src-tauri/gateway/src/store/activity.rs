@@ -1,6 +1,6 @@
 //! The table of requests that were handled, the latest ones.
 
-use rusqlite::{Connection, Row, Transaction, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::Value};
 
 use crate::model::ActivityRecord;
 
@@ -155,7 +155,8 @@ pub fn list(connection: &Connection, filter: &ActivityFilter) -> rusqlite::Resul
 /// Forgets what was asked and answered. Times, kinds and outcomes stay: the plots are made of them.
 pub fn clear(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     transaction.execute(
-        "update activity set cleared = 1, prompt = null, model = null, message = null, images = '[]', notes = '{}', request = null where cleared = 0",
+        r#"update activity set cleared = 1, prompt = null, model = null, message = null, images = '[]', request = null,
+             notes = case when notes ->> '$.test' then '{"test":true}' else '{}' end where cleared = 0"#,
         [],
     )
 }
@@ -189,9 +190,10 @@ pub fn drawn_today(connection: &Connection, at: i64) -> rusqlite::Result<u32> {
     connection.prepare_cached(sql)?.query_row([at], |row| row.get(0))
 }
 
-/// When the first request came that is still on record.
+/// When the first request of a client came that is still on record; the admin UI's own test pictures are none.
 pub fn first(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    connection.query_row("select min(at) from activity where kind <> 'task'", [], |row| row.get(0))
+    let sql = "select at from activity where kind <> 'task' and notes ->> '$.test' is null order by at limit 1";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()
 }
 
 /// How many requests are on record, by kind and outcome.

@@ -209,7 +209,8 @@ pub async fn draw_test(State(app): State<App>, client: Client, Body(body): Body<
     let model = app.settings.snapshot().gateway_model.clone();
     let request = serde_json::json!({"model": model, "prompt": prompt, "n": 1, "response_format": "url"}).to_string();
     let began = Instant::now();
-    let client = Client { prefers_base64: false, task: None, idempotency_key: Some(uuid::Uuid::new_v4().to_string()), ..client };
+    let idempotency_key = Some(uuid::Uuid::new_v4().to_string());
+    let client = Client { prefers_base64: false, task: None, idempotency_key, tries: true, ..client };
     let request = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(request))]);
     let reply = tokio::time::timeout(DRAW_MAX, app.relay.generate(request, client)).await;
     let reply = match reply {
