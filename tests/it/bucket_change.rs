@@ -1,6 +1,8 @@
 //! Another bucket than before, or none: images whose only bytes are in the present one do not vanish with a slip of the pen,
 //! and whoever left some behind is told of it and finds them again.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -74,12 +76,50 @@ async fn a_change_that_would_hide_images_is_refused_with_their_number_until_some
         assert_eq!(left["count"], 3, "{page}");
         assert!(left["place"].as_str().expect("a place").ends_with(&format!("/{BUCKET}/picgate")), "{left}");
     }
+    // They are neither lost nor failures, and pages say where they are, also after each was looked for in the new bucket.
+    eventually("all to be looked for", async || {
+        let cache = admin.get("cache").await;
+        (cache["uploads"]["pending"] == 0).then_some(())
+    })
+    .await;
+    let cache = admin.get("cache").await;
+    assert_eq!((&cache["elsewhere"]["count"], &cache["missing"]["count"]), (&json!(3), &json!(0)), "{cache}");
+    assert_eq!(cache["uploads"]["failed"], 0, "{cache}");
+    for (state, total) in [("elsewhere", 3), ("missing", 0), ("failed", 0)] {
+        assert_eq!(admin.get(&format!("images?state={state}")).await["total"], total, "{state}");
+    }
+    assert_eq!(listed(&admin, &ids[2]).await["elsewhere"], true);
     // Going back hides nothing, so it is not asked about, and brings them.
     change(&admin, "r2_bucket", BUCKET, false).await;
+    assert_eq!(listed(&admin, &ids[2]).await["elsewhere"], false);
     for (seed, id) in ids.iter().enumerate() {
         assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(40 + seed as u32, 48));
     }
     assert_eq!(admin.get("stats").await["left_behind"], Value::Null);
+}
+
+#[tokio::test]
+async fn calls_to_a_bucket_that_is_used_no_longer_hold_up_the_one_that_is_and_say_nothing_of_it() {
+    let (upstream, before, after) = (FakeUpstream::start().await, FakeBucket::start().await, FakeBucket::start().await);
+    let variables = before.variables();
+    let mut fixed: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fixed.retain(|(name, _)| *name != "PICGATE_S3_ENDPOINT");
+    let app = TestApp::over_with(&upstream, "up-model", &fixed).await;
+    let admin = Admin::set_up(&app).await;
+    change(&admin, "s3_endpoint", &format!("http://{}", before.address), false).await;
+    until_bucket(&admin, "ok").await;
+    before.break_with(&[Fault::Only(Method::PUT, Box::new(Fault::Slow(Duration::from_secs(600))))]);
+    let mut ids = Vec::new();
+    for seed in 0..6 {
+        ids.push(draw(&app, &upstream, "slow", 60 + seed, 48).await);
+    }
+    eventually("uploads to be under way", async || (before.seen(&Method::PUT).len() == 4).then_some(())).await;
+    change(&admin, "s3_endpoint", &format!("http://{}", after.address), false).await;
+    for id in &ids {
+        until_cloud(&admin, id, "stored").await;
+        assert!(after.object(&format!("picgate/{id}")).is_some());
+    }
+    assert_eq!(admin.get("cache").await["bucket"]["state"], "ok");
 }
 
 /// A moment of 404 does not make it so that nobody is asked.

@@ -216,6 +216,23 @@ async fn whoever_guesses_many_ids_keeps_nobody_from_an_image_and_asks_the_bucket
     assert!(bucket.most_at_once() <= 8, "{}", bucket.most_at_once());
 }
 
+/// Whoever looks at the dashboard after one picture did not come knows why.
+#[tokio::test]
+async fn one_picture_that_does_not_come_back_is_enough_to_find_out_that_the_bucket_is_away() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    let id = draw(&app, &upstream, "away", 335, 24).await;
+    until_cloud(&admin, &id, "stored").await;
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    bucket.break_with(&[Fault::Refuse(503, "ServiceUnavailable")]);
+    assert_eq!(app.get(&format!("/images/{id}")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let cache = until_bucket(&admin, "paused").await;
+    assert_eq!(cache["bucket"]["code"], "bucket_busy", "{cache}");
+    bucket.heal();
+    assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(335, 24));
+}
+
 /// With keys that may read and not write, every image that is fetched back works; that must not wake the queue each time.
 #[tokio::test]
 async fn reading_does_not_end_a_pause_that_writing_caused() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin::{Admin, draw},
-    support::{FakeUpstream, TestApp, admin::anonymous, disk::SmallDisk, pictures},
+    support::{FakeUpstream, TestApp, admin::anonymous, disk::SmallDisk, eventually, pictures},
 };
 
 /// What the pages of the admin read.
@@ -28,6 +28,14 @@ async fn on_a_full_disk_people_get_in_and_make_room() {
     let id = draw(&app, &upstream, "a large picture", 1, 1200).await;
     // What the run before left of the database's log is room of its own; it goes with the end of the program.
     let app = TestApp::in_folder(app.stop().await, &[("PICGATE_UPSTREAM_BASE_URL", &upstream.base_url)]).await;
+    let database = rusqlite::Connection::open(app.store().join("picgate.sqlite3")).expect("opens");
+    eventually("the room that the database holds in reserve", async || {
+        let left = database.query_row("select count(*) from meta where key glob 'reserve-*'", [], |row| row.get::<_, i64>(0));
+        let log = app.store().join("picgate.sqlite3-wal").metadata().map_or(0, |meta| meta.len());
+        (left == Ok(0) && log > 1024 * 1024).then_some(())
+    })
+    .await;
+    drop(database);
     disk.fill();
     let admin = log_in(&app).await;
     for page in PAGES {

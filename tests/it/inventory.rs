@@ -62,6 +62,32 @@ async fn objects_that_were_removed_by_hand_are_noticed_put_again_or_told_to_be_m
     assert_eq!(app.image(&format!("/images/{away}")).await, pictures::png(72, 48));
 }
 
+/// It is lost, which is no failure of an upload, and no reason to ask for it for ever.
+#[tokio::test]
+async fn an_image_that_is_nowhere_is_missing_until_somebody_brings_it_back() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[]).await;
+    let admin = Admin::set_up(&app).await;
+    bucket.break_with(&[Fault::Only(Method::PUT, Box::new(Fault::Refuse(403, "AccessDenied")))]);
+    let id = draw(&app, &upstream, "lost", 80, 48).await;
+    until_bucket(&admin, "paused").await;
+    let bytes = pictures::png(80, 48);
+    let digest = pictures::sha256(&bytes);
+    std::fs::remove_file(app.store().join("blobs").join(&digest[..2]).join(&digest)).expect("removes");
+    bucket.heal();
+    run_job(&admin, &json!({"kind": "check_files"})).await;
+    eventually("it to be looked for", async || (admin.get("cache").await["uploads"]["pending"] == 0).then_some(())).await;
+    let cache = admin.get("cache").await;
+    assert_eq!((&cache["uploads"]["failed"], &cache["missing"]["count"]), (&json!(0), &json!(1)), "{cache}");
+    assert_eq!(admin.get("images?state=failed").await["total"], 0);
+    assert_eq!(admin.get("images?state=missing").await["total"], 1);
+
+    bucket.put(&format!("picgate/{id}"), &bytes);
+    run_job(&admin, &json!({"kind": "check_files"})).await;
+    until_cloud(&admin, &id, "stored").await;
+    assert_eq!(app.image(&format!("/images/{id}")).await, bytes);
+}
+
 #[tokio::test]
 async fn a_bucket_that_cannot_be_asked_condemns_nothing() {
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);

@@ -40,7 +40,7 @@ async fn an_image_drawn_at_one_is_edited_at_another_and_both_serve_the_result() 
 }
 
 #[tokio::test]
-async fn what_one_deletes_does_not_come_back_to_the_bucket_and_costs_the_others_no_file() {
+async fn what_one_deletes_ends_at_the_others_when_their_files_go() {
     let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
     let (a, b) = (app_with(&upstream, &bucket, &[THROUGH]).await, app_with(&upstream, &bucket, &[THROUGH]).await);
     let (first, second) = (Admin::set_up(&a).await, Admin::set_up(&b).await);
@@ -50,14 +50,47 @@ async fn what_one_deletes_does_not_come_back_to_the_bucket_and_costs_the_others_
     eventually("the object to go", async || bucket.object(&key(&id)).is_none().then_some(())).await;
     run_job(&second, &json!({"kind": "clear_local"})).await;
     run_job(&second, &json!({"kind": "upload_pending"})).await;
-    // Whether a gateway deleted it or somebody by mistake cannot be told apart: what may be the last file stays until it is
-    // deleted here too.
-    assert_eq!(b.image(&format!("/images/{id}")).await, pictures::png(3, 32));
-    assert_eq!((listed(&second, &id).await["local"].clone(), listed(&second, &id).await["cloud"].clone()), (json!(true), json!("none")));
-    assert_eq!(a.get(&format!("/images/{id}")).await.status(), 404);
-    second.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "all"})).await;
-    assert_eq!(b.get(&format!("/images/{id}")).await.status(), 404);
+    for app in [&a, &b] {
+        assert_eq!(app.get(&format!("/images/{id}")).await.status(), 404);
+    }
     assert!(bucket.object(&key(&id)).is_none(), "nothing brought it back");
+    assert_eq!(second.get("images").await["total"], 0);
+}
+
+/// What a person does not want in the bucket stays out of it, and costs nobody a file.
+#[tokio::test]
+async fn what_one_keeps_out_of_the_bucket_the_others_keep_on_disk() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let (a, b) = (app_with(&upstream, &bucket, &[THROUGH]).await, app_with(&upstream, &bucket, &[THROUGH]).await);
+    let (first, second) = (Admin::set_up(&a).await, Admin::set_up(&b).await);
+    let id = draw(&a, &upstream, "short", 3, 32).await;
+    assert_eq!(b.image(&format!("/images/{id}")).await, pictures::png(3, 32));
+    first.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "cloud"})).await;
+    eventually("the object to go", async || bucket.object(&key(&id)).is_none().then_some(())).await;
+    run_job(&second, &json!({"kind": "clear_local"})).await;
+    run_job(&second, &json!({"kind": "upload_pending"})).await;
+    assert_eq!((listed(&second, &id).await["local"].clone(), listed(&second, &id).await["cloud"].clone()), (json!(true), json!("none")));
+    for app in [&a, &b] {
+        assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(3, 32));
+    }
+    assert!(bucket.object(&key(&id)).is_none(), "nothing brought it back");
+}
+
+/// An object that nobody says to have deleted was lost by mistake.
+#[tokio::test]
+async fn what_vanished_from_the_bucket_is_put_again_by_whoever_misses_it() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let (a, b) = (app_with(&upstream, &bucket, &[THROUGH]).await, app_with(&upstream, &bucket, &[THROUGH]).await);
+    let (first, second) = (Admin::set_up(&a).await, Admin::set_up(&b).await);
+    let id = draw(&a, &upstream, "short", 3, 32).await;
+    run_job(&first, &json!({"kind": "clear_local"})).await;
+    assert_eq!(b.image(&format!("/images/{id}")).await, pictures::png(3, 32));
+    bucket.remove(&key(&id));
+    run_job(&second, &json!({"kind": "clear_local"})).await;
+    eventually("the object to be back", async || bucket.object(&key(&id)).map(|_| ())).await;
+    for app in [&a, &b] {
+        assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(3, 32));
+    }
 }
 
 /// A bucket that is gone answers HEAD like one without the object: no image is to blame for that.

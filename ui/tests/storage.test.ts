@@ -19,6 +19,7 @@ const image = (id: string, local: boolean, cloud: Image['cloud']): Image => ({
   created_at: 1,
   accessed_at: 1,
   local,
+  elsewhere: false,
   cloud,
   thumbnail: 'made',
 });
@@ -87,7 +88,7 @@ describe('the gallery filter', () => {
 
   it('takes no word that it does not know', () => {
     expect(readQuery(new URLSearchParams({ state: 'nowhere' })).state).toBe('');
-    expect(STATES).toHaveLength(9);
+    expect(STATES).toHaveLength(10);
   });
 });
 

@@ -344,6 +344,7 @@ async fn forget_answers(relay: Relay, stop: CancellationToken) {
 async fn tell_of_python(library: &Library, folder: &PythonFolder) {
     match import::offer(library, folder).await {
         Ok(offer) if offer.last.as_ref().is_none_or(|last| !last.complete) => tracing::warn!(
+            event = "older_found",
             images = offer.figures.images,
             bytes = offer.figures.bytes,
             "an older PicGate was found in {}: take its pictures and settings over in /admin, or stop this one and run: picgate import {}",

@@ -114,7 +114,7 @@ async fn hear_news(app: AppHandle, handle: Handle) {
 
 /// Without a tray there would be nothing to see of a program that runs.
 fn say_there_is_no_tray(app: &AppHandle) {
-    tracing::warn!("nothing on this desktop shows tray icons; the dashboard opens instead");
+    tracing::warn!(event = "no_tray", "nothing on this desktop shows tray icons; the dashboard opens instead");
     let desktop = app.state::<Desktop>();
     let words = desktop.language().words();
     windows::open(app, Page::Dashboard, None);

@@ -156,7 +156,7 @@ impl Language {
     /// The disk is nearly full.
     pub fn disk_low(self, free: u64) -> String {
         let room = picgate_gateway::model::size_in_words(free);
-        self.pick(format!("只剩 {room}。请在「缓存」里清理，或腾出空间。"), format!("{room} left. Clean up in Cache, or make room."))
+        self.pick(format!("只剩 {room}。请在“缓存”里清理，或腾出空间。"), format!("{room} left. Clean up in Cache, or make room."))
     }
 
     /// A window's title.

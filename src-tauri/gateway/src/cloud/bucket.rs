@@ -1,4 +1,7 @@
-//! The calls: put, head, get, delete, list.
+//! The calls: put, head, get, delete, list. Markers and the comparison of bytes are in files of their own.
+
+mod marker;
+mod verify;
 
 use std::{
     collections::HashMap,
@@ -21,11 +24,13 @@ use aws_sdk_s3::{
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use bytes::Bytes;
 
+pub use marker::Marker;
+
 use super::{
     error::{BucketError, Fault, sorted},
     limits::Short,
 };
-use crate::model::{BucketConfig, MediaType, Millis, Sha256};
+use crate::model::{BucketConfig, MediaType, Millis};
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -385,43 +390,6 @@ impl Bucket {
         };
         let next = page.next_continuation_token().map(str::to_owned).filter(|_| page.is_truncated() == Some(true));
         Ok((page.contents().iter().filter_map(listed).collect(), next))
-    }
-
-    /// Whether an object, whose bytes should be these, is whole there: its length, and a digest that the server computed.
-    /// What we sent along as metadata proves nothing.
-    ///
-    /// # Errors
-    /// [`BucketError`]; [`Fault::WrongBytes`] if it is another one, [`Fault::NoObject`] if there is none.
-    pub async fn verify(&self, key: &str, bytes: u64, md5: &[u8; 16], sha256: Sha256) -> Result<(), BucketError> {
-        let found = self.head(key).await?;
-        if found.bytes != bytes {
-            return Err(BucketError::new(Fault::WrongBytes, format!("the object has {} bytes instead of {bytes}", found.bytes)));
-        }
-        let expected: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
-        if found.etag == expected {
-            return Ok(());
-        }
-        // Some servers answer with something else than an MD5 (encrypted buckets): then the bytes themselves tell.
-        self.verify_by_reading(key, bytes, sha256).await
-    }
-
-    /// The same by fetching it.
-    ///
-    /// # Errors
-    /// As [`Self::verify`].
-    pub async fn verify_by_reading(&self, key: &str, bytes: u64, sha256: Sha256) -> Result<(), BucketError> {
-        use sha2::{Digest, Sha256 as Hasher};
-        let mut download = self.get(key).await?;
-        let (mut hasher, mut length) = (Hasher::new(), 0u64);
-        while let Some(chunk) = download.next().await? {
-            length += chunk.len() as u64;
-            if length > bytes {
-                break;
-            }
-            hasher.update(&chunk);
-        }
-        let same = length == bytes && Sha256(hasher.finalize().into()) == sha256;
-        if same { Ok(()) } else { Err(BucketError::new(Fault::WrongBytes, "the object holds other bytes")) }
     }
 }
 

@@ -7,7 +7,7 @@ mod error;
 mod limits;
 mod words;
 
-pub use bucket::{Bucket, Downloading, Found, Listed, Peeked, Upload};
+pub use bucket::{Bucket, Downloading, Found, Listed, Marker, Peeked, Upload};
 pub use check::{CheckStep, check};
 pub use error::{BucketError, Fault};
 pub use words::{explain, not_configured};

@@ -127,14 +127,14 @@ impl Import {
         let key = past.key.clone().unwrap_or_else(|| python_key(past.id));
         match self.library.learn(&bucket, &key).await {
             Ok(received) => {
-                self.library.remote().worked();
+                self.library.remote().worked(&bucket);
                 self.keep(&received, Past { copy: Claim::Only, key: Some(key), ..past }, noted, report).await
             }
             Err(error) => {
                 if error.fault == Fault::NoObject {
                     report.fail(&id, "not_in_bucket", format!("there is no such file, and R2 does not have it either (as {key})"));
                 } else {
-                    self.library.remote().refused(&error);
+                    self.library.remote().refused(&bucket, &error);
                     report.fail(&id, "bucket_away", format!("it is in R2 alone, which cannot be read now ({error}). Import again later"));
                 }
                 Ok(())

@@ -210,6 +210,7 @@ impl Import {
         report.complete = !stop.is_cancelled();
         remember(&self.library, &report).await?;
         tracing::info!(
+            event = "imported",
             folder = report.folder,
             images = report.images,
             known = report.known,

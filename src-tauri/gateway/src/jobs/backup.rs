@@ -1,20 +1,20 @@
 //! Copies to the bucket: takes what is due from the outbox, a few at a time, and waits when the bucket cannot be used.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     library::{Attempt, Library},
-    model::now,
+    model::{ImageId, now},
     store::{DbError, copies},
 };
 
 /// Images that are taken from the outbox ahead of their turn, so that many share a commit; few of them are put at once.
 const AHEAD: usize = 32;
 
-/// Removals that are taken at once; they are not taken for long.
+/// Removals that are taken at once.
 const REMOVALS: usize = 4;
 
 /// Looks again after so long, though nobody asked.
@@ -26,10 +26,59 @@ const IDLE: Duration = Duration::from_millis(500);
 /// Waits so long after the database failed.
 const DATABASE_PAUSE: Duration = Duration::from_secs(5);
 
+/// What is under way. A lease that ends while its task still waits for its turn, as on a slow line, is taken again and so
+/// goes on; no second task begins.
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<Attempt>,
+    held: HashMap<Id, Held>,
+}
+
+/// What a task has in hand.
+#[derive(PartialEq, Eq)]
+enum Held {
+    /// The copy of an image.
+    Copy(ImageId),
+    /// An object to be removed.
+    Grave(String),
+    /// A question whether the bucket works.
+    Knock,
+}
+
+impl UnderWay {
+    fn begin(&mut self, what: Held, task: impl Future<Output = Attempt> + Send + 'static) {
+        if what == Held::Knock || !self.held.values().any(|held| *held == what) {
+            let id = self.tasks.spawn(task).id();
+            self.held.insert(id, what);
+        }
+    }
+
+    /// The end of a task; nothing if there is none.
+    async fn ended(&mut self) -> Option<()> {
+        let id = match self.tasks.join_next_with_id().await? {
+            Ok((id, _)) => id,
+            Err(error) => error.id(),
+        };
+        self.held.remove(&id);
+        Some(())
+    }
+
+    async fn shut_down(&mut self) {
+        self.tasks.shutdown().await;
+        self.held.clear();
+    }
+}
+
 /// Uploads what is due, and removes what was deleted, until `stop`.
 pub async fn copy_to_bucket(library: Library, stop: CancellationToken) {
-    let mut running = JoinSet::new();
+    let mut running = UnderWay::default();
+    let mut used = None;
     while !stop.is_cancelled() {
+        let present = library.remote().bucket().map(|bucket| bucket.config().clone());
+        if used != present {
+            give_up(&library, &mut running).await;
+            used = present;
+        }
         let wait = match fill(&library, &mut running).await {
             Ok(wait) => wait,
             Err(error) => {
@@ -41,16 +90,29 @@ pub async fn copy_to_bucket(library: Library, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             () = remote.woken() => {}
-            Some(_) = running.join_next() => {}
+            Some(()) = running.ended() => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
     // What is under way is tried again at the next start: an object that exists already is only confirmed then.
-    running.shutdown().await;
+    running.shut_down().await;
+}
+
+/// Ends what is under way to the bucket of before, or with keys of before: it would hold up the one that is used now for as
+/// long as its time limits allow. All of it is due at once.
+async fn give_up(library: &Library, running: &mut UnderWay) {
+    if running.tasks.is_empty() {
+        return;
+    }
+    running.shut_down().await;
+    let run = library.remote().run().to_owned();
+    if let Err(error) = library.db().write(move |t| copies::release_all(t, &run, now())).await {
+        tracing::error!(%error, "copies wait longer than they must");
+    }
 }
 
 /// Begins as much as there is room for; how long to wait for more.
-async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Duration, DbError> {
+async fn fill(library: &Library, running: &mut UnderWay) -> Result<Duration, DbError> {
     let remote = library.remote();
     let Some(bucket) = remote.bucket() else { return Ok(LOOK) };
     if let Some(pause) = remote.pause() {
@@ -58,10 +120,10 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
     }
     // After a pause, or with a bucket that was never asked, one goes ahead.
     let most = if remote.works() { AHEAD } else { 1 };
-    if running.len() > most / 2 {
+    if running.tasks.len() > most / 2 {
         return Ok(LOOK);
     }
-    let room = most - running.len();
+    let room = most - running.tasks.len();
     let (place, run) = (bucket.config().place(), remote.run().to_owned());
     let asked = place.clone();
     // One look at the clock for both: it may be set back in between.
@@ -69,10 +131,10 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
     let next = library.db().read(move |c| copies::next_due(c, &asked, at_first)).await?;
     let wait = next.map_or(LOOK, |at| Duration::from_millis(u64::try_from(at - at_first).unwrap_or(0)).min(LOOK));
     if !wait.is_zero() {
-        if running.is_empty() && !remote.works() {
+        if running.tasks.is_empty() && (!remote.works() || remote.take_doubt()) {
             // Nothing is due: whether the bucket works is found out all the same, so that the admin can say so.
             let (library, bucket) = (library.clone(), bucket.clone());
-            running.spawn(async move { library.knock(&bucket).await });
+            running.begin(Held::Knock, async move { library.knock(&bucket).await });
         }
         return Ok(wait);
     }
@@ -86,11 +148,11 @@ async fn fill(library: &Library, running: &mut JoinSet<Attempt>) -> Result<Durat
     let idle = graves.is_empty() && due.is_empty();
     for grave in graves {
         let (library, bucket) = (library.clone(), bucket.clone());
-        running.spawn(async move { library.bury(&bucket, grave).await });
+        running.begin(Held::Grave(grave.key.clone()), async move { library.bury(&bucket, grave).await });
     }
     for due in due {
         let (library, bucket) = (library.clone(), bucket.clone());
-        running.spawn(async move { library.upload_in_turn(&bucket, due).await });
+        running.begin(Held::Copy(due.id), async move { library.upload_in_turn(&bucket, due).await });
     }
     Ok(if idle { IDLE } else { LOOK })
 }

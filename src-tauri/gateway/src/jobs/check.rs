@@ -3,7 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use super::{registry::Job, sweep::Sweep};
-use crate::library::{self, Inventory, LibraryError};
+use crate::{
+    library::{self, Inventory, LibraryError},
+    model::now,
+    store::copies,
+};
 
 /// Files that are younger belong to saves that are under way.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -36,6 +40,9 @@ impl Sweep {
         };
         let found = self.library.take_inventory(job.stop(), &mut progress).await;
         let found = found.map_err(|error| LibraryError::Disk(std::io::Error::other(error)))?;
+        // What was nowhere when it was looked for last.
+        self.library.db().write(|t| copies::retry(t, true, now())).await?;
+        self.library.remote().wake();
         tracing::info!(
             event = "compared_bucket",
             listed = found.listed,

@@ -33,8 +33,8 @@ pub async fn watch_disk(files: Files, events: Events, report: Arc<impl DiskRepor
             low = !low;
             report.disk_low(low);
             match low {
-                true => tracing::warn!(free, total, "the disk is nearly full"),
-                false => tracing::info!(free, "the disk has room again"),
+                true => tracing::warn!(event = "disk_low", free, total, "the disk is nearly full"),
+                false => tracing::info!(event = "disk_roomy", free, "the disk has room again"),
             }
             events.tell(Event::Disk(low.then_some(free)));
         }

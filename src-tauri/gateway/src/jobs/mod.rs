@@ -52,6 +52,7 @@ pub async fn check_library(library: Library, report: Arc<impl MissingImages>, be
             report.missing(found.missing);
             if found != library::Reconciled::default() {
                 tracing::warn!(
+                    event = "compared",
                     adopted = found.adopted,
                     missing = found.missing,
                     strange = found.strange,

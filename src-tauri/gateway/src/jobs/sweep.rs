@@ -209,6 +209,7 @@ impl Sweep {
             state.clock_is_wrong = true;
             drop(state);
             tracing::warn!(
+                event = "clock_jumped",
                 "the clock has jumped, or the program was off for long; nothing is removed until somebody confirms the time on the page Cache"
             );
         }
@@ -255,6 +256,7 @@ impl Sweep {
             JobKind::EnforceCap => match rules.cap {
                 None => (sweep::Amount::default(), Some("off")),
                 Some(_) => {
+                    // What was looked at since may be shown as if it went; it does not.
                     let (safe, last) = self.over_cap(rules).await?;
                     let (mut amount, last) = (total(&safe), total(&last));
                     amount.count += last.count;
@@ -287,7 +289,6 @@ impl Sweep {
     /// What has to go for the cap: first what is in the bucket, then, if the user chose that, what is not.
     async fn over_cap(&self, rules: SweepRules) -> Result<(Vec<sweep::Candidate>, Vec<sweep::Candidate>), LibraryError> {
         let Some(cap) = rules.cap else { return Ok((Vec::new(), Vec::new())) };
-        self.library.access().flush(self.library.db()).await?;
         let (cap, cutoff, last_too) = (cap as i64, now() - GRACE, rules.last_copies);
         let works = self.library.remote().works();
         let found = self.library.db().read(move |c| {
@@ -351,6 +352,7 @@ impl Sweep {
 
     async fn enforce_cap(&self, job: &Job) -> Result<(), LibraryError> {
         let trusted = self.tick(0).await;
+        self.library.access().flush(self.library.db()).await?;
         let (safe, mut last) = self.over_cap(self.settings.snapshot().sweep).await?;
         // What was saved just now counts as old for a clock that went ahead.
         last.retain(|_| trusted);

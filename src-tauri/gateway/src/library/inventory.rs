@@ -39,8 +39,7 @@ pub struct Inventory {
 type Page = BTreeMap<[u8; 16], u64>;
 
 impl Library {
-    /// Looks through the bucket. Nothing is done without a bucket, nor with several gateways on one: what another one deleted
-    /// shall end here too. Ends early with `stop`.
+    /// Looks through the bucket; nothing is done without one. Ends early with `stop`.
     ///
     /// # Errors
     /// [`RebuildError`]; what was found until then is noted.
@@ -50,7 +49,7 @@ impl Library {
         progress: &mut (dyn FnMut(&Inventory) + Send),
     ) -> Result<Inventory, RebuildError> {
         let mut found = Inventory::default();
-        let Some(bucket) = self.remote.bucket().filter(|_| !self.remote.is_through()) else { return Ok(found) };
+        let Some(bucket) = self.remote.bucket() else { return Ok(found) };
         found.known = self.db.read(confirmed_count).await.map_err(super::LibraryError::from)?.max(0) as u64;
         for own_name in [false, true] {
             if let Some(after) = self.look_through(&bucket, own_name, stop, &mut found, progress).await? {
@@ -127,7 +126,7 @@ impl Library {
                 }
                 if page.get(row.id.as_bytes()) != Some(&row.bytes) {
                     match self.ask_for(row).await? {
-                        Asked::There => {}
+                        Asked::There | Asked::Elsewhere => {}
                         Asked::Gone => found.again += 1,
                         Asked::Lost => found.lost += 1,
                         Asked::Unknown(error) => return Err(error.into()),

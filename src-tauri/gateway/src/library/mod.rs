@@ -7,6 +7,7 @@ mod delete;
 mod intake;
 mod inventory;
 mod left_behind;
+mod others;
 mod outgoing;
 mod rebuild;
 mod reconcile;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cloud::{Bucket, BucketError, Fault, Listed, Peeked},
-    model::{BlobRecord, ImageId, MediaType, PixelSize, Sha256, Source, Thumbnail, python_key},
+    model::{BlobRecord, ImageId, MARKERS, MediaType, PixelSize, Sha256, Source, Thumbnail, python_key},
 };
 
 /// Objects that are asked at once what they are.
@@ -162,7 +162,12 @@ impl Library {
         progress: &mut (dyn FnMut(&Rebuilt) + Send),
     ) -> Result<(), RebuildError> {
         let mut wanted = Vec::new();
+        let markers = format!("{}{MARKERS}", bucket.config().prefix);
         for object in page {
+            // What other gateways were told.
+            if object.key.starts_with(&markers) {
+                continue;
+            }
             match image_of(&object.key, &bucket.config().prefix) {
                 None => found.strange += 1,
                 Some(id) => match self.standing(id).await? {

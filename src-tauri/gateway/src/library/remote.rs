@@ -92,6 +92,14 @@ struct Condition {
     until: Option<Instant>,
     /// What it is paused for passes by itself.
     passes: bool,
+    /// One call failed although the last one worked: it is worth a question whether the bucket is away.
+    doubted: bool,
+}
+
+impl Condition {
+    fn new(shown: BucketState) -> Self {
+        Self { shown, failures: 0, pauses: 0, until: None, passes: false, doubted: false }
+    }
 }
 
 /// How many guesses are left, and when they were counted.
@@ -135,7 +143,7 @@ impl Remote {
         let shown = BucketState { state: "off", name: None, code: None, message: None, since: None, next_try_at: None };
         Self(Arc::new(Inner {
             present: ArcSwap::default(),
-            condition: Mutex::new(Condition { shown, failures: 0, pauses: 0, until: None, passes: false }),
+            condition: Mutex::new(Condition::new(shown)),
             events,
             run: uuid::Uuid::new_v4().to_string(),
             wake: Notify::new(),
@@ -202,9 +210,13 @@ impl Remote {
             since: Some(now()),
             next_try_at: None,
         };
+        let mut condition = self.condition();
         self.0.present.store(Arc::new(Use { bucket: config.map(Bucket::new), through }));
-        *self.condition() = Condition { shown, failures: 0, pauses: 0, until: None, passes: false };
+        *condition = Condition::new(shown);
+        drop(condition);
         self.0.absent.clear();
+        // Who asks from now on does not wait for the bucket of before.
+        self.restoring().clear();
         self.tell();
         self.wake();
         true
@@ -229,21 +241,33 @@ impl Remote {
         self.condition().until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
-    /// Something could be read there. That says nothing about writing: keys may be allowed the one and not the other.
-    pub fn answered(&self) {
+    /// The condition, if this is still the bucket that is used, with the same keys: what was asked of another one says nothing
+    /// of this.
+    fn condition_of(&self, bucket: &Bucket) -> Option<MutexGuard<'_, Condition>> {
         let condition = self.condition();
+        self.0.present.load().bucket.as_ref().is_some_and(|present| present.config() == bucket.config()).then_some(condition)
+    }
+
+    /// Whether a call failed since the last one that worked; asked once.
+    pub fn take_doubt(&self) -> bool {
+        std::mem::take(&mut self.condition().doubted)
+    }
+
+    /// Something could be read there. That says nothing about writing: keys may be allowed the one and not the other.
+    pub fn answered(&self, bucket: &Bucket) {
+        let Some(condition) = self.condition_of(bucket) else { return };
         let ends = condition.shown.state != "paused" || condition.passes;
         drop(condition);
         if ends {
-            self.worked();
+            self.worked(bucket);
         }
     }
 
     /// A call worked.
-    pub fn worked(&self) {
-        let mut condition = self.condition();
+    pub fn worked(&self, bucket: &Bucket) {
+        let Some(mut condition) = self.condition_of(bucket) else { return };
         let was = condition.shown.state;
-        (condition.failures, condition.pauses, condition.until) = (0, 0, None);
+        (condition.failures, condition.pauses, condition.until, condition.doubted) = (0, 0, None, false);
         if was == "ok" || was == "off" {
             return;
         }
@@ -258,25 +282,30 @@ impl Remote {
     }
 
     /// A call for one object failed. Whether the queue waits from now on.
-    pub fn failed(&self, error: &BucketError) -> bool {
+    pub fn failed(&self, bucket: &Bucket, error: &BucketError) -> bool {
         let all = error.fault.concerns_all();
         if !all {
             if !error.fault.passes() {
                 return false;
             }
-            let mut condition = self.condition();
+            let Some(mut condition) = self.condition_of(bucket) else { return false };
             condition.failures += 1;
             if condition.failures < FAILURES_MAX {
+                if condition.shown.state == "ok" && condition.failures == 1 {
+                    condition.doubted = true;
+                    self.wake();
+                }
                 return false;
             }
         }
-        self.refused(error)
+        self.refused(bucket, error)
     }
 
     /// The bucket itself cannot be used. Whether the queue waits from now on.
-    pub fn refused(&self, error: &BucketError) -> bool {
+    pub fn refused(&self, bucket: &Bucket, error: &BucketError) -> bool {
         let all = !error.fault.passes();
-        let mut condition = self.condition();
+        let Some(mut condition) = self.condition_of(bucket) else { return false };
+        condition.doubted = false;
         if condition.shown.state == "off" {
             return false;
         }
@@ -335,6 +364,14 @@ impl Remote {
 
     pub(super) fn restoring(&self) -> MutexGuard<'_, HashMap<ImageId, Arc<Restoring>>> {
         self.0.restoring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This fetch has ended; after a change of the bucket another one may have its place.
+    pub(super) fn no_longer_restoring(&self, id: ImageId, ended: &Arc<Restoring>) {
+        let mut under_way = self.restoring();
+        if under_way.get(&id).is_some_and(|known| Arc::ptr_eq(known, ended)) {
+            under_way.remove(&id);
+        }
     }
 
     /// Whether it is known that the bucket does not have this id.

@@ -12,7 +12,7 @@ use super::{
     upload::is_as_put,
 };
 use crate::{
-    cloud::{Bucket, BucketError, Downloading, Fault},
+    cloud::{Bucket, BucketError, Downloading, Fault, Marker},
     model::{BlobRecord, Event, ImageId, ImageRecord, MediaType, Millis, NewImage, Origin, Sha256, Source, Thumbnail, now, python_key},
     store::{
         Blob, DbError, IMAGE_MAX, Part, Received, Seen,
@@ -136,19 +136,19 @@ impl Library {
         let coming = Arc::new(Restoring { progress: watched, record: known, seen });
         under_way.insert(id, coming.clone());
         drop(under_way);
-        let (library, bucket) = (self.clone(), bucket.clone());
+        let (library, bucket, own) = (self.clone(), bucket.clone(), coming.clone());
         // Not ended by whoever asked: others may have joined, and the next one will want it too.
         tokio::spawn(async move {
             let fetch = Fetch { library: &library, bucket: &bucket, id, record, progress: &progress, tell_record, tell_seen };
             let result = fetch.run().await;
-            library.remote.restoring().remove(&id);
+            library.remote.no_longer_restoring(id, &own);
             let ended = match result {
                 Ok(()) => Progress::Done,
                 Err(error) => {
                     if error.fault == Fault::NoObject {
                         library.lost(id, &error).await;
                     } else {
-                        library.remote.failed(&error);
+                        library.remote.failed(&bucket, &error);
                         tracing::warn!(event = "not_restored", image = %id, code = error.fault.code(), error = error.words, "an image does not come back from the bucket");
                     }
                     Progress::Failed(error.fault)
@@ -161,16 +161,14 @@ impl Library {
 }
 
 impl Library {
-    /// There is no object of an image that counts as copied: nobody is to rely on it any longer. With several gateways on one
-    /// bucket another one has deleted it.
-    pub(super) async fn lost(&self, id: ImageId, error: &BucketError) {
-        let Ok(Some(_)) = self.db.read(move |c| copies::confirmed_one(c, id)).await else { return };
-        if self.remote.is_through() {
-            return;
-        }
+    /// There is no object of an image that counts as copied, or another one: nobody is to rely on it any longer.
+    /// Whether it counted as copied.
+    pub(super) async fn lost(&self, id: ImageId, error: &BucketError) -> bool {
+        let Ok(Some(_)) = self.db.read(move |c| copies::confirmed_one(c, id)).await else { return false };
         if let Err(error) = self.doubt(id, error).await {
             tracing::error!(%error, image = %id, "a lost copy cannot be noted");
         }
+        true
     }
 }
 
@@ -189,7 +187,7 @@ impl Fetch<'_> {
     async fn run(mut self) -> Result<(), BucketError> {
         // What is wrong with an object is said of the image whose it is.
         let (mut download, owner, key) = self.begin().await?;
-        self.library.remote.answered();
+        self.library.remote.answered(self.bucket);
         let announced = download.found.bytes;
         if announced > IMAGE_MAX {
             let error = BucketError::new(Fault::WrongBytes, format!("the object has {announced} bytes"));
@@ -261,7 +259,16 @@ impl Fetch<'_> {
                     return Ok((download, owner, key));
                 }
                 Err(error) if error.fault == Fault::NoObject => {
-                    own_is_gone |= owner == id;
+                    if owner != id {
+                        self.library.lost(owner, &error).await;
+                    } else if !own_is_gone && self.record.is_some() {
+                        // Deleted elsewhere, it ends here too, whatever equal images there are.
+                        if self.library.follow_others(self.bucket, id).await? == Some(Marker::Deleted) {
+                            last = error;
+                            break;
+                        }
+                        own_is_gone = true;
+                    }
                     if last.fault == Fault::NoObject {
                         last = error;
                     }
@@ -269,7 +276,7 @@ impl Fetch<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.library.remote.answered();
+        self.library.remote.answered(self.bucket);
         Err(last)
     }
 
@@ -367,6 +374,9 @@ impl Fetch<'_> {
 
     /// The object is not what we stored there: it is noted, so that nothing relies on it.
     async fn doubted(&self, id: ImageId, error: BucketError) -> BucketError {
+        if self.library.lost(id, &error).await {
+            return error;
+        }
         let (code, words) = (error.fault.code(), error.words.clone());
         let noted = self.library.db.write(move |t| copies::doubt(t, id, now(), code, &words)).await;
         if let Err(error) = noted {

@@ -3,7 +3,7 @@
 
 use super::{Library, LibraryError, delete::Doomed, upload::digests_of};
 use crate::{
-    cloud::{Bucket, BucketError, Fault},
+    cloud::{Bucket, BucketError, Fault, Marker},
     model::{Event, ImageId, Millis, Sha256, now},
     store::{
         copies::{self, Confirmed, CopyState},
@@ -36,6 +36,8 @@ pub(super) enum Asked {
     Gone,
     /// The same, and its bytes are nowhere.
     Lost,
+    /// It is not, because another gateway on the same bucket removed it; the same was done here.
+    Elsewhere,
     /// The bucket does not say.
     Unknown(BucketError),
 }
@@ -75,57 +77,49 @@ impl Library {
     }
 
     /// Asks the bucket whether it still has a copy that it confirmed once: an object that somebody removed or overwrote there
-    /// must not cost the bytes here. One that is gone is put again. With several gateways on one bucket another one may have
-    /// deleted it: then it stays deleted there, and the file stays here until a person says so here too.
+    /// must not cost the bytes here. One that is gone is put again, unless another gateway on the same bucket says that it
+    /// deleted it.
     async fn is_still_there(&self, copy: Confirmed) -> Result<bool, LibraryError> {
-        if self.remote.is_through() {
-            let is_here = self.files.blob(copy.sha256, copy.bytes).exists();
-            // Without a file there is nothing to lose here.
-            if !is_here {
-                return Ok(true);
-            }
-            if self.is_deleted_there(&copy).await? {
-                return Ok(false);
-            }
+        // Several gateways share the work of asking: without a file there is nothing to lose here.
+        if self.remote.is_through() && !self.files.blob(copy.sha256, copy.bytes).exists() {
+            return Ok(true);
         }
         Ok(matches!(self.ask_for(copy).await?, Asked::There))
     }
 
-    /// Whether an object that was confirmed is gone, or it is not known: an image on disk whose object is gone has no copy
-    /// from now on.
-    async fn is_deleted_there(&self, copy: &Confirmed) -> Result<bool, LibraryError> {
-        let Some(bucket) = self.remote.bucket() else { return Ok(true) };
-        let key = copy.key.clone().unwrap_or_else(|| bucket.config().key(copy.id));
-        // Not HEAD, whose refusals have no words: a bucket that is gone would look like an object that is.
-        match bucket.get(&key).await {
-            Ok(_) => return Ok(false),
-            Err(error) if error.fault == Fault::NoObject => {}
-            Err(error) => {
-                self.remote.failed(&error);
-                return Ok(true);
-            }
-        }
-        let id = copy.id;
-        tracing::warn!(image = %id, "the object of an image was deleted in the bucket; its file stays and is not copied again");
-        self.db.write(move |t| copies::gone_there(t, id)).await?;
-        self.events.tell(Event::Copied(id));
-        Ok(true)
-    }
-
-    /// The same for an object that is to be there, and what came of it.
+    /// What the bucket says of an object that is to be there, and what came of it.
     pub(super) async fn ask_for(&self, copy: Confirmed) -> Result<Asked, LibraryError> {
         let Some(bucket) = self.remote.bucket() else {
             return Ok(Asked::Unknown(BucketError::new(Fault::Other, "there is no bucket any more")));
         };
         let error = match self.compare_bytes(&bucket, &copy).await {
             Ok(()) => return Ok(Asked::There),
-            Err(error) if matches!(error.fault, Fault::NoObject | Fault::WrongBytes) => error,
+            Err(error) if error.fault == Fault::WrongBytes => error,
+            Err(error) if error.fault == Fault::NoObject => match self.missed(&bucket, &copy).await {
+                Ok(None) => error,
+                Ok(Some(_)) => return Ok(Asked::Elsewhere),
+                Err(error) => {
+                    self.remote.failed(&bucket, &error);
+                    return Ok(Asked::Unknown(error));
+                }
+            },
             Err(error) => {
-                self.remote.failed(&error);
+                self.remote.failed(&bucket, &error);
                 return Ok(Asked::Unknown(error));
             }
         };
         Ok(if self.doubt(copy.id, &error).await? { Asked::Lost } else { Asked::Gone })
+    }
+
+    /// Why an object is not there, if another gateway says so. Only asked once more by GET: refusals of HEAD have no words, and
+    /// a bucket that is gone would look like an object that is.
+    async fn missed(&self, bucket: &Bucket, copy: &Confirmed) -> Result<Option<Marker>, BucketError> {
+        let key = copy.key.clone().unwrap_or_else(|| bucket.config().key(copy.id));
+        match bucket.get(&key).await {
+            Err(error) if error.fault == Fault::NoObject => self.follow_others(bucket, copy.id).await,
+            Err(error) => Err(error),
+            Ok(_) => Err(BucketError::new(Fault::Busy, "the object is there after all")),
+        }
     }
 
     /// Whether the object holds the bytes of the image. Without a file here, which could be lost, its length is enough: more

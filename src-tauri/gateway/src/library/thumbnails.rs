@@ -144,7 +144,7 @@ impl Thumbnails {
             return None;
         }
         if let Some(error) = &error {
-            tracing::warn!(%sha256, error, "no thumbnail can be made; the image itself is safe");
+            tracing::warn!(event = "no_thumbnail", %sha256, error, "no thumbnail can be made; the image itself is safe");
         }
         self.tried.send_modify(|n| *n += 1);
         Some((sha256, error))

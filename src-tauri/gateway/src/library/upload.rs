@@ -12,6 +12,7 @@ use crate::{
     store::{
         Blob, DbError, Files,
         copies::{self, Due, Tombstone},
+        left_behind,
     },
 };
 
@@ -20,6 +21,10 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait.
 const RETRY_LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// How long until it is looked again for an image that is neither on disk nor in the bucket: nothing is lost by waiting, and
+/// each look costs a call. Less than what the outbox takes for a wrong clock.
+const NOWHERE_AGAIN: Millis = 50 * 60 * 1000;
 
 /// How long a client waits for the copy of an image when copies come first.
 const THROUGH_MAX: Duration = Duration::from_secs(60);
@@ -62,9 +67,16 @@ impl Library {
     /// [`DbError`]; the bucket of before is used on.
     pub async fn use_bucket(&self, config: Option<BucketConfig>, through: bool) -> Result<(), DbError> {
         if let Some(place) = config.as_ref().map(BucketConfig::place) {
-            let moved = self.db.write(move |t| copies::move_to(t, &place, now())).await?;
-            if moved {
-                tracing::warn!("another bucket is used from now on; every image is copied to it or confirmed there");
+            let moved = self.db.write(move |t| {
+                let hidden = left_behind::would_hide(t, Some(&place))?;
+                Ok(copies::move_to(t, &place, now())?.then_some(hidden))
+            });
+            if let Some(hidden) = moved.await? {
+                tracing::warn!(
+                    event = "bucket_moved",
+                    hidden,
+                    "another bucket is used from now on; every image is copied to it or confirmed there"
+                );
             }
         }
         self.remote.set(config, through);
@@ -75,13 +87,18 @@ impl Library {
     pub async fn upload_in_turn(&self, bucket: &Bucket, due: Due) -> Attempt {
         let turn = self.remote.turn().await;
         if self.remote.pause().is_some() {
-            let (id, run) = (due.id, self.remote.run().to_owned());
-            if let Err(error) = self.db.write(move |t| copies::release(t, &due, &run, now())).await {
-                tracing::error!(%error, image = %id, "a copy waits longer than it must");
-            }
-            return Attempt::Later;
+            return self.give_back(due, now()).await;
         }
         self.upload(bucket, due, turn).await
+    }
+
+    /// The copy is made later, and that is nobody's fault.
+    async fn give_back(&self, due: Due, due_at: Millis) -> Attempt {
+        let (id, run) = (due.id, self.remote.run().to_owned());
+        if let Err(error) = self.db.write(move |t| copies::release(t, &due, &run, due_at)).await {
+            tracing::error!(%error, image = %id, "a copy waits longer than it must");
+        }
+        Attempt::Later
     }
 
     /// Puts the copy of one image and confirms it. The turn ends with the last call to the bucket: what is noted of one image
@@ -101,8 +118,8 @@ impl Library {
         }
         let key = known.unwrap_or_else(|| bucket.config().key(due.id));
         let Some(_putting) = self.remote.putting(&key) else {
-            let busy = BucketError::new(Fault::Exists, "the object is being removed or put just now");
-            return self.note_failed(&due, &busy).await.unwrap_or(Attempt::Later);
+            // Being removed or put just now: whoever does that is soon done.
+            return self.give_back(due, now() + RETRY_FIRST.as_millis() as Millis).await;
         };
         // A clock that went back makes a lease look ended: then it was taken twice, and the other one may be done by now.
         let (seq, id, run) = (due.seq, due.id, self.remote.run().to_owned());
@@ -114,11 +131,17 @@ impl Library {
                 return Attempt::Later;
             }
         }
-        let result = self.copy(bucket, &due, &key).await;
+        // What was there before and is put again may have been deleted by another gateway.
+        let marker = if due.claimed || due.attempts > 0 { self.follow_others(bucket, due.id).await } else { Ok(None) };
+        let result = match marker {
+            Ok(None) => self.copy(bucket, &due, &key).await,
+            Ok(Some(_)) => return Attempt::Void,
+            Err(error) => Err(error),
+        };
         drop(turn);
         let noted = match result {
             Ok(()) => self.note_stored(bucket, &due, key).await,
-            Err(error) => self.note_failed(&due, &error).await,
+            Err(error) => self.note_failed(bucket, &due, &error).await,
         };
         noted.unwrap_or_else(|error| {
             // Taken up again when the lease ends, or at the next start.
@@ -135,7 +158,7 @@ impl Library {
             // It is not here: perhaps the bucket has it, as after a move from another one, or an equal image has it there.
             match bucket.verify_by_reading(key, due.blob.bytes, due.blob.sha256).await {
                 Err(error) if matches!(error.fault, Fault::NoObject | Fault::WrongBytes) => {
-                    if !self.back_from_twin(bucket, &equal).await {
+                    if !self.back_from_twin(bucket, &equal).await? {
                         let is_gone = error.fault == Fault::NoObject;
                         return Err(if is_gone { BucketError::new(Fault::NoObject, "neither on disk nor in the bucket") } else { error });
                     }
@@ -145,7 +168,7 @@ impl Library {
         }
         let sha256 = due.blob.sha256;
         let (mut found, mut md5) = digests_of(&path).await?;
-        if found != sha256 && self.back_from_twin(bucket, &equal).await {
+        if found != sha256 && self.back_from_twin(bucket, &equal).await? {
             (found, md5) = digests_of(&path).await?;
         }
         if found != sha256 {
@@ -182,7 +205,7 @@ impl Library {
             Ok(noted)
         });
         let noted = noted.await?;
-        self.remote.worked();
+        self.remote.worked(bucket);
         self.events.tell(Event::Copied(due.id));
         if noted {
             tracing::info!(event = "uploaded", image = %due.id, bytes = due.blob.bytes, "copied to the bucket");
@@ -192,15 +215,27 @@ impl Library {
         Ok(Attempt::Void)
     }
 
-    async fn note_failed(&self, due: &Due, error: &BucketError) -> Result<Attempt, DbError> {
-        let pauses = self.remote.failed(error);
+    async fn note_failed(&self, bucket: &Bucket, due: &Due, error: &BucketError) -> Result<Attempt, DbError> {
+        let pauses = self.remote.failed(bucket, error);
         let counts = !pauses && !error.fault.concerns_all();
-        if counts {
-            tracing::warn!(event = "upload_failed", image = %due.id, code = error.fault.code(), error = error.words, attempts = due.attempts + 1, "an image could not be copied to the bucket");
-        }
-        let due_at = if counts { retry_at(due.attempts) } else { now() };
+        let due_at = match error.fault {
+            _ if !counts => now(),
+            Fault::NoObject => now() + NOWHERE_AGAIN,
+            _ => retry_at(due.attempts),
+        };
         let (noted, code, words) = (due.clone(), error.fault.code(), error.words.clone());
-        self.db.write(move |t| copies::failed(t, &noted, due_at, code, &words, counts)).await?;
+        let before = self.db.write(move |t| copies::failed(t, &noted, due_at, code, &words, counts)).await?;
+        match error.fault {
+            _ if !counts => {}
+            // Said once, however often it is looked for.
+            Fault::NoObject if before.as_deref() == Some(code) => {}
+            Fault::NoObject => {
+                tracing::warn!(event = "image_nowhere", image = %due.id, "an image has no copy any more, neither on disk nor in the bucket that is used");
+            }
+            _ => {
+                tracing::warn!(event = "upload_failed", image = %due.id, code, error = error.words, attempts = due.attempts + 1, "an image could not be copied to the bucket");
+            }
+        }
         self.events.tell(Event::Copied(due.id));
         Ok(Attempt::Later)
     }
@@ -222,7 +257,7 @@ impl Library {
             None => tokio::time::timeout(THROUGH_MAX, self.copied_by_others(id)).await.unwrap_or(false),
         };
         if !copied {
-            tracing::warn!(image = %id, "the link of an image is given out before its copy is in the bucket");
+            tracing::warn!(event = "link_first", image = %id, "the link of an image is given out before its copy is in the bucket");
         }
     }
 
@@ -243,11 +278,11 @@ impl Library {
         let key = format!("{}picgate-knock", bucket.config().prefix);
         match bucket.get(&key).await {
             Err(error) if error.fault != Fault::NoObject => {
-                self.remote.refused(&error);
+                self.remote.refused(bucket, &error);
                 Attempt::Later
             }
             _ => {
-                self.remote.worked();
+                self.remote.worked(bucket);
                 Attempt::Stored
             }
         }
@@ -277,15 +312,18 @@ impl Library {
             }
             return Attempt::Later;
         };
-        let result = bucket.delete(&grave.key).await;
+        let result = match self.leave_marker(bucket, grave.id).await {
+            Ok(()) => bucket.delete(&grave.key).await,
+            Err(error) => Err(error),
+        };
         let (id, attempts) = (grave.id, grave.attempts);
         let (noted, attempt) = match result {
             Ok(()) => {
-                self.remote.worked();
+                self.remote.worked(bucket);
                 (self.db.write(move |t| copies::grave_done(t, &grave)).await, Attempt::Stored)
             }
             Err(error) => {
-                let pauses = self.remote.failed(&error);
+                let pauses = self.remote.failed(bucket, &error);
                 if !pauses {
                     tracing::warn!(image = %id, code = error.fault.code(), error = error.words, "a deleted image is still in the bucket");
                 }

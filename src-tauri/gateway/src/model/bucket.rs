@@ -4,6 +4,9 @@ use url::Url;
 
 use super::{ImageId, Secret};
 
+/// The folder of markers, below the prefix.
+pub const MARKERS: &str = "deleted/";
+
 /// Everything that is needed to use an S3-compatible bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketConfig {
@@ -25,6 +28,11 @@ impl BucketConfig {
     /// The object of an image. No extension: a link alone finds it.
     pub fn key(&self, id: ImageId) -> String {
         format!("{}{id}", self.prefix)
+    }
+
+    /// Where other gateways on the same bucket are told why the object of an image is not there.
+    pub fn marker_key(&self, id: ImageId) -> String {
+        format!("{}{MARKERS}{id}", self.prefix)
     }
 
     /// Tells this place from others; other credentials for it do not count.

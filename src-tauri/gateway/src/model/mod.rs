@@ -20,7 +20,7 @@ mod size;
 
 pub use activity::{ActivityRecord, Kind};
 pub use alias::{Aliases, DEFAULT_ALIASES};
-pub use bucket::{BucketConfig, place_label, python_key};
+pub use bucket::{BucketConfig, MARKERS, place_label, python_key};
 pub use clock::now;
 #[doc(hidden)]
 pub use clock::shift_clock;

@@ -98,7 +98,7 @@ impl Keeper {
         match self.library.save(received, origin).await {
             Ok(saved) => Outcome::Saved(saved),
             Err(error) => {
-                tracing::error!(%error, "a picture could not be stored and is handed over inline");
+                tracing::error!(event = "kept_inline", %error, "a picture could not be stored and is handed over inline");
                 Outcome::Inline(received.clone())
             }
         }

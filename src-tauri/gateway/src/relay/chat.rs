@@ -260,7 +260,7 @@ impl Relay {
             (Ok(text), None) => Ok(Whole { scanned: None, text, silence: None }),
             // What was paid for is handed over, with what there is of the rest.
             (Ok(text), Some(error)) if keeper.received() > 0 => {
-                tracing::warn!(%error, "the upstream's stream was not whole");
+                tracing::warn!(event = "stream_broken", %error, "the upstream's stream was not whole");
                 Ok(Whole { scanned: None, text, silence: None })
             }
             (_, Some(error)) | (Err(Some(error)), None) => Err(error.into()),

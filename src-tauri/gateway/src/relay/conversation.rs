@@ -311,7 +311,7 @@ impl Relay {
         let found = match self.library.open(id).await {
             Ok(found) => found,
             Err(RestoreError::Gone) => {
-                tracing::warn!(image = %id, "an image of the conversation is lost; its link goes as text");
+                tracing::warn!(event = "conversation_lost", image = %id, "an image of the conversation is lost; its link goes as text");
                 None
             }
             // A drawing without it would be paid for and be another one than was wanted.
@@ -327,7 +327,11 @@ impl Relay {
         match fetch_picture(self.external.guarded(url), &self.library).await {
             Ok(received) => Some(received),
             Err(error) => {
-                tracing::warn!(error, "a picture that the user names could not be fetched; its address goes as text");
+                tracing::warn!(
+                    event = "source_unfetched",
+                    error,
+                    "a picture that the user names could not be fetched; its address goes as text"
+                );
                 None
             }
         }

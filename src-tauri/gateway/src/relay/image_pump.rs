@@ -69,7 +69,7 @@ impl<'a> ImagePump<'a> {
         self.perform(rest).await;
         let (lost, kept) = (self.keeper.lost(), self.keeper.received());
         if let Some(error) = failure.or_else(|| (lost > 0).then(|| damaged(lost, lost + kept))) {
-            tracing::warn!(%error, saved = kept, "the upstream's stream was not whole");
+            tracing::warn!(event = "stream_broken", %error, saved = kept, "the upstream's stream was not whole");
             self.waiting.fail(&RelayError::Upstream(error.clone())).await;
             return Some(self.refusal.unwrap_or(error));
         }

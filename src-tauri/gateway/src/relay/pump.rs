@@ -126,7 +126,7 @@ impl<'a> Pump<'a> {
         self.flush().await;
         match &failure {
             Some(error) => {
-                tracing::warn!(%error, saved = kept, "the upstream's stream was not whole");
+                tracing::warn!(event = "stream_broken", %error, saved = kept, "the upstream's stream was not whole");
                 self.waiting.fail(&RelayError::Upstream(error.clone())).await;
             }
             None => self.waiting.out().send(write_event(&[], b"[DONE]").into()).await,

@@ -16,8 +16,8 @@ pub use graves::{Tombstone, bury, bury_object, claim_graves, grave_done, grave_f
 /// A time so far ahead that the clock must have been wrong when it was written.
 const TOO_FAR: Millis = 3600 * 1000;
 
-/// How long an upload may take, far beyond what its time-outs allow, and less than [`TOO_FAR`]. A lease ends then, so that
-/// no row waits for a task that is no more.
+/// How long a row may be in hand, its wait for a turn included, before it is taken again; less than [`TOO_FAR`]. So no row
+/// waits for a task that is no more, and whoever takes them knows which of its own are still at it.
 const LEASE: Millis = 45 * 60 * 1000;
 
 /// Buckets that are remembered after others took their place, the latest ones: an image that is deleted goes from all.
@@ -61,7 +61,16 @@ pub struct Due {
     pub claimed: bool,
 }
 
-/// Copies in figures.
+/// There is nothing that could be uploaded: the bytes are not on disk, and were looked for in the bucket in vain.
+macro_rules! nowhere {
+    () => {
+        "c.code = 'no_object'
+         and exists (select 1 from images i join blobs b on b.sha256 = i.sha256 where i.seq = c.seq and b.state = 'missing')"
+    };
+}
+pub(super) use nowhere;
+
+/// Copies in figures; without images that have no bytes to copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopyFigures {
     /// To be made, failed ones included.
@@ -111,10 +120,16 @@ fn lease(transaction: &Transaction<'_>, seq: i64, run: &str, now: Millis) -> rus
     transaction.prepare_cached(sql)?.execute(params![seq, run, now + LEASE]).map(|_| ())
 }
 
-/// This run has not begun with it and does not: due for whoever comes next.
-pub fn release(transaction: &Transaction<'_>, due: &Due, run: &str, now: Millis) -> rusqlite::Result<()> {
+/// This run does not go on with it: due at `due_at` for whoever comes next.
+pub fn release(transaction: &Transaction<'_>, due: &Due, run: &str, due_at: Millis) -> rusqlite::Result<()> {
     let sql = format!("update copies set lease = null, due_at = ?4 where {SAME_IMAGE} and lease = ?3 and state = 'pending'");
-    transaction.prepare_cached(&sql)?.execute(params![due.seq, due.id.as_bytes(), run, now]).map(|_| ())
+    transaction.prepare_cached(&sql)?.execute(params![due.seq, due.id.as_bytes(), run, due_at]).map(|_| ())
+}
+
+/// The same for all that this run holds.
+pub fn release_all(transaction: &Transaction<'_>, run: &str, now: Millis) -> rusqlite::Result<()> {
+    let sql = "update copies set lease = null, due_at = ?2 where state = 'pending' and lease = ?1";
+    transaction.prepare_cached(sql)?.execute(params![run, now]).map(|_| ())
 }
 
 /// Whether this run still has the copy to make.
@@ -191,14 +206,23 @@ pub fn stored(transaction: &Transaction<'_>, seq: i64, id: ImageId, run: &str, p
     Ok(noted)
 }
 
-/// It did not work; tried again at `due_at`. `counts` is `false` if the object is not to blame.
-pub fn failed(transaction: &Transaction<'_>, due: &Due, due_at: Millis, code: &str, error: &str, counts: bool) -> rusqlite::Result<()> {
+/// It did not work; tried again at `due_at`. `counts` is `false` if the object is not to blame. Why it failed before, if it did.
+pub fn failed(
+    transaction: &Transaction<'_>,
+    due: &Due,
+    due_at: Millis,
+    code: &str,
+    error: &str,
+    counts: bool,
+) -> rusqlite::Result<Option<String>> {
+    let sql = format!("select code from copies where {SAME_IMAGE}");
+    let before = transaction.prepare_cached(&sql)?.query_row(params![due.seq, due.id.as_bytes()], |row| row.get(0)).optional()?;
     let sql = format!(
         "update copies set lease = null, due_at = ?3, attempts = attempts + ?6, code = ?4, error = ?5
          where {SAME_IMAGE} and state = 'pending'"
     );
     transaction.prepare_cached(&sql)?.execute(params![due.seq, due.id.as_bytes(), due_at, code, error, i64::from(counts)])?;
-    Ok(())
+    Ok(before.flatten())
 }
 
 /// The object turned out not to be what it should be: to be made again, or confirmed. If it is only away for a moment, the
@@ -332,19 +356,26 @@ pub fn copy_figures(connection: &Connection, with_bytes: bool) -> rusqlite::Resu
     let one = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
     let total = one("select count(*) from copies where state <> 'excluded'")?;
     let pending = one("select count(*) from copies indexed by copies_due where state = 'pending'")?;
-    let failed = one("select count(*) from copies indexed by copies_failed where state = 'pending' and attempts > 0")?;
-    let bytes = "select coalesce(sum(b.bytes), 0) from copies c join images i on i.seq = c.seq join blobs b on b.sha256 = i.sha256
-                 where c.state = 'pending'";
+    let failed = "select count(*) from copies c indexed by copies_failed where c.state = 'pending' and c.attempts > 0";
+    let nowhere = one(&format!("{failed} and {}", nowhere!()))?;
+    let failed = one(failed)? - nowhere;
+    let bytes = concat!(
+        "select coalesce(sum(b.bytes), 0) from copies c join images i on i.seq = c.seq join blobs b on b.sha256 = i.sha256
+         where c.state = 'pending' and not (",
+        nowhere!(),
+        ")"
+    );
     let last_error = connection
-        .prepare_cached(
-            "select coalesce(error, code) from copies indexed by copies_failed where state = 'pending' and attempts > 0
-                         order by seq desc limit 1",
-        )?
+        .prepare_cached(concat!(
+            "select coalesce(c.error, c.code) from copies c indexed by copies_failed where c.state = 'pending' and c.attempts > 0 and not (",
+            nowhere!(),
+            ") order by c.seq desc limit 1"
+        ))?
         .query_row([], |row| row.get(0))
         .optional()?
         .flatten();
     Ok(CopyFigures {
-        pending,
+        pending: pending - nowhere,
         failed,
         stored: total - pending,
         pending_bytes: if with_bytes { one(bytes)? } else { 0 },
@@ -365,9 +396,12 @@ pub fn exclude(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusql
     Ok(excluded)
 }
 
-/// The object of an image that is on disk was removed by somebody who had the right to: its copy is not made again, and the
-/// file here is no longer one that the bucket has too.
-pub fn gone_there(transaction: &Transaction<'_>, id: ImageId) -> rusqlite::Result<()> {
+/// Another gateway does not want the copy of an image that is on disk here: it is not made again, and the file here is no longer
+/// one that the bucket at `place` has too.
+pub fn gone_there(transaction: &Transaction<'_>, id: ImageId, place: &str) -> rusqlite::Result<()> {
+    if meta(transaction, "bucket_place")?.as_deref() != Some(place) {
+        return Ok(());
+    }
     let sql = "update copies set state = 'excluded', lease = null, stored_at = null
                where seq = (select i.seq from images i join blobs b on b.sha256 = i.sha256 where i.id = ?1 and b.state = 'present')";
     transaction.prepare_cached(sql)?.execute([id.as_bytes()]).map(|_| ())

@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 
 use super::{
     blobs,
-    copies::{self, CopyState},
+    copies::{self, CopyState, nowhere},
+    left_behind::left,
     search,
 };
 use crate::model::{ImageId, Sha256};
@@ -49,13 +50,15 @@ pub enum Whereabouts {
     Waiting,
     /// To be uploaded and tried in vain.
     Failed,
+    /// Not on disk, and in a bucket that was used before.
+    Elsewhere,
     /// Nowhere that we know of.
     Missing,
 }
 
 impl Whereabouts {
     /// All of them, with their words.
-    pub const ALL: [(&str, Self); 8] = [
+    pub const ALL: [(&str, Self); 9] = [
         ("local", Self::Local),
         ("local_only", Self::LocalOnly),
         ("both", Self::Both),
@@ -63,6 +66,7 @@ impl Whereabouts {
         ("cloud_only", Self::CloudOnly),
         ("waiting", Self::Waiting),
         ("failed", Self::Failed),
+        ("elsewhere", Self::Elsewhere),
         ("missing", Self::Missing),
     ];
 
@@ -78,7 +82,16 @@ impl Whereabouts {
         const NOT_THERE: &str = "not exists (select 1 from copies c where c.seq = i.seq and c.state = 'stored')";
         // These are few as a rule, and found by their index.
         const PENDING: &str = "i.seq in (select c.seq from copies c where c.state = 'pending')";
-        const FAILED: &str = "i.seq in (select c.seq from copies c where c.state = 'pending' and c.attempts > 0)";
+        const FAILED: &str =
+            concat!("i.seq in (select c.seq from copies c where c.state = 'pending' and c.attempts > 0 and not (", nowhere!(), "))");
+        const LEFT: &str = concat!("i.seq in (select c.seq from copies c where c.left_in is not null and ", left!(), ")");
+        const NOT_LEFT: &str = concat!(
+            "not exists (select 1 from copies c join blobs p on p.sha256 = i.sha256
+             where c.seq = i.seq and p.evicted_at is not null and ",
+            left!(),
+            ")"
+        );
+        const EVICTED: &str = "exists (select 1 from blobs p where p.sha256 = i.sha256 and p.evicted_at is not null)";
         match self {
             Self::Local => &[HERE],
             Self::LocalOnly => &[HERE, NOT_THERE],
@@ -87,7 +100,8 @@ impl Whereabouts {
             Self::CloudOnly => &[NOT_HERE, THERE],
             Self::Waiting => &[PENDING],
             Self::Failed => &[FAILED],
-            Self::Missing => &[NOT_HERE, NOT_THERE],
+            Self::Elsewhere => &[EVICTED, LEFT],
+            Self::Missing => &[NOT_HERE, NOT_THERE, NOT_LEFT],
         }
     }
 }
@@ -134,6 +148,10 @@ pub struct Listed {
     pub blob: crate::model::BlobRecord,
     /// Whether they are on disk.
     pub local: bool,
+    /// Whether they went from disk because a bucket had confirmed a copy.
+    pub evicted: bool,
+    /// Whether that was another bucket than the one that is used, or was used last.
+    pub left: bool,
     /// How the copy in the bucket stands.
     pub copy: CopyState,
 }
@@ -159,8 +177,13 @@ pub struct Detailed {
     pub became: Vec<Listed>,
 }
 
-const COLUMNS: &str = "i.seq, i.id, i.source, i.prompt, i.model, i.created_at, i.accessed_at, b.state,
-    (select c.state from copies c where c.seq = i.seq), (select c.attempts from copies c where c.seq = i.seq)";
+const COLUMNS: &str = concat!(
+    "i.seq, i.id, i.source, i.prompt, i.model, i.created_at, i.accessed_at, b.state,
+     (select c.state from copies c where c.seq = i.seq), (select c.attempts from copies c where c.seq = i.seq),
+     b.evicted_at is not null, exists (select 1 from copies c where c.seq = i.seq and ",
+    left!(),
+    ")"
+);
 
 /// Images whose words were found.
 const FOUND: &str = "images_words w cross join images i on i.seq = w.rowid cross join blobs b on b.sha256 = i.sha256";
@@ -179,8 +202,10 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         model: row.get(4)?,
         created_at: row.get(5)?,
         accessed_at: row.get(6)?,
-        blob: blobs::read(row, 10)?,
+        blob: blobs::read(row, 12)?,
         local: state == "present",
+        evicted: row.get(10)?,
+        left: row.get(11)?,
         copy: copies::state(row, 8)?,
     })
 }

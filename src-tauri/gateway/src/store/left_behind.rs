@@ -18,6 +18,15 @@ pub struct LeftBehind {
 /// Images whose bytes are not on disk because a bucket has, or had, confirmed them.
 const EVICTED: &str = "from blobs b join images i on i.sha256 = b.sha256 join copies c on c.seq = i.seq where b.evicted_at is not null";
 
+/// The copy `c` was left in another bucket than the one that is used, or was used last. Only with a blob whose bytes were
+/// evicted does that say where they are.
+macro_rules! left {
+    () => {
+        "c.state = 'pending' and c.left_in is not null and c.left_in <> coalesce((select value from meta where key = 'bucket_place'), '')"
+    };
+}
+pub(super) use left;
+
 /// Endpoint and name of a place, without the prefix.
 fn bucket_of(place: &str) -> &str {
     place.rsplit_once('|').map_or(place, |(bucket, _)| bucket)

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::gallery;
+use super::{gallery, left_behind::left};
 use crate::model::{ImageId, Millis, Sha256};
 
 /// A number of things and their bytes.
@@ -24,6 +24,8 @@ pub struct Places {
     pub both: Amount,
     /// In the bucket alone.
     pub cloud_only: Amount,
+    /// In a bucket that was used before.
+    pub elsewhere: Amount,
     /// Nowhere that we know of.
     pub missing: Amount,
 }
@@ -50,19 +52,22 @@ const UNUSED: &str = "not exists (select 1 from images i where i.sha256 = b.sha2
 /// Counts files by where their bytes lie.
 pub fn places(connection: &Connection) -> rusqlite::Result<Places> {
     let sql = format!(
-        "select b.state = 'present', b.evicted_at is not null, case b.state when 'present' then {SAFE} else {SOMEWHERE} end, count(*),
-             coalesce(sum(b.bytes), 0) from blobs b group by 1, 2, 3"
+        "select b.state = 'present', case b.state when 'present' then {SAFE} else {SOMEWHERE} end, b.evicted_at is not null and exists
+                 (select 1 from images i join copies c on c.seq = i.seq where i.sha256 = b.sha256 and {}), count(*), coalesce(sum(b.bytes), 0)
+             from blobs b group by 1, 2, 3",
+        left!()
     );
     let mut places = Places::default();
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (present, evicted, safe): (bool, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let place = match (present, evicted, safe) {
-            (true, _, true) => &mut places.both,
-            (true, _, false) => &mut places.local_only,
-            (false, _, true) => &mut places.cloud_only,
-            (false, _, false) => &mut places.missing,
+        let (present, safe, left): (bool, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let place = match (present, safe, left) {
+            (true, true, _) => &mut places.both,
+            (true, false, _) => &mut places.local_only,
+            (false, true, _) => &mut places.cloud_only,
+            (false, false, true) => &mut places.elsewhere,
+            (false, false, false) => &mut places.missing,
         };
         place.count += row.get::<_, i64>(3)?;
         place.bytes += row.get::<_, i64>(4)?;

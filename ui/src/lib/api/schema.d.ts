@@ -2695,6 +2695,8 @@ export interface components {
       cap_bytes: number;
       cloud_only: components['schemas']['Amount'];
       disk: null | components['schemas']['Disk'];
+      /** @description In a bucket that was used before. */
+      elsewhere: components['schemas']['Amount'];
       /** @description What clearing would lose for ever if last copies may go. */
       last_copies: components['schemas']['Amount'];
       left_behind: null | components['schemas']['LeftBehind'];
@@ -2981,6 +2983,8 @@ export interface components {
        * @description Milliseconds since 1970-01-01 UTC.
        */
       created_at: number;
+      /** @description Whether they are in a bucket that is not the one that is used; choosing that one again brings them back. */
+      elsewhere: boolean;
       /**
        * Format: int32
        * @description Pixels, if the file says so.
@@ -3051,7 +3055,16 @@ export interface components {
     /** @enum {string} */
     ImageSource: 'generated' | 'edited' | 'uploaded' | 'imported';
     /** @enum {string} */
-    ImageState: 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
+    ImageState:
+      | 'local'
+      | 'local_only'
+      | 'both'
+      | 'cloud'
+      | 'cloud_only'
+      | 'waiting'
+      | 'failed'
+      | 'elsewhere'
+      | 'missing';
     /** @description Data of the Python program. */
     ImportFound: {
       /**

@@ -5,7 +5,16 @@ export type Sort = 'created' | 'accessed' | 'size';
 export type Order = 'desc' | 'asc';
 export type Source = Image['source'];
 export type State =
-  '' | 'local' | 'local_only' | 'both' | 'cloud' | 'cloud_only' | 'waiting' | 'failed' | 'missing';
+  | ''
+  | 'local'
+  | 'local_only'
+  | 'both'
+  | 'cloud'
+  | 'cloud_only'
+  | 'waiting'
+  | 'failed'
+  | 'elsewhere'
+  | 'missing';
 export type Dates = '' | 'today' | 'week' | 'month' | 'range';
 
 export type Query = {
@@ -44,9 +53,10 @@ export const STATES: State[] = [
   'cloud_only',
   'waiting',
   'failed',
+  'elsewhere',
   'missing',
 ];
-export const LOCAL_STATES: State[] = ['', 'local', 'missing'];
+export const LOCAL_STATES: State[] = ['', 'local', 'elsewhere', 'missing'];
 export const DATES: Dates[] = ['', 'today', 'week', 'month', 'range'];
 
 const oneOf = <T extends string>(given: string | null, allowed: T[], otherwise: T): T =>
@@ -131,8 +141,10 @@ function lies(image: Image, state: Request['state']): boolean {
       return waits;
     case 'failed':
       return image.cloud === 'failed';
+    case 'elsewhere':
+      return image.elsewhere;
     case 'missing':
-      return !image.local && !stored;
+      return !image.local && !stored && !image.elsewhere;
   }
 }
 

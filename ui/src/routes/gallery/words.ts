@@ -23,6 +23,7 @@ const STATES: Record<State, () => string> = {
   cloud_only: () => m.gallery_state_cloud_only(),
   waiting: () => m.gallery_state_waiting(),
   failed: () => m.gallery_state_failed(),
+  elsewhere: () => m.gallery_state_elsewhere(),
   missing: () => m.gallery_state_missing(),
 };
 const DATES: Record<Dates, () => string> = {

@@ -24,6 +24,7 @@ const EVENTS: Record<string, (fields: Fields) => string> = {
   saved: (f) => m.logs_ev_saved({ id: short(f.image), size: size(f) }),
   uploaded: (f) => m.logs_ev_uploaded({ id: short(f.image), size: size(f) }),
   upload_failed: (f) => m.logs_ev_upload_failed({ id: short(f.image), why: f.error ?? f.code ?? '' }),
+  image_nowhere: (f) => m.logs_ev_image_nowhere({ id: short(f.image) }),
   restored: (f) => m.logs_ev_restored({ id: short(f.image) }),
   deleted: (f) => m.logs_ev_deleted({ count: f.count ?? '?' }),
   forgotten: (f) => m.logs_ev_forgotten({ count: f.count ?? '?' }),
@@ -52,8 +53,31 @@ const EVENTS: Record<string, (fields: Fields) => string> = {
   resumed: () => m.logs_ev_resumed(),
   not_restored: (f) => m.logs_ev_not_restored({ id: short(f.image), why: f.error ?? f.code ?? '' }),
   import_note: (f) => m.logs_ev_import_note({ what: f.what ?? '', why: f.why ?? '' }),
+  bucket_moved: (f) =>
+    Number(f.hidden ?? 0) > 0
+      ? m.logs_ev_bucket_moved_hides({ count: f.hidden ?? '' })
+      : m.logs_ev_bucket_moved(),
+  deleted_elsewhere: (f) => m.logs_ev_deleted_elsewhere({ id: short(f.image) }),
+  disk_low: (f) => m.logs_ev_disk_low({ free: bytes(Number(f.free ?? 0)) }),
+  disk_roomy: (f) => m.logs_ev_disk_roomy({ free: bytes(Number(f.free ?? 0)) }),
+  clock_jumped: () => m.logs_ev_clock_jumped(),
+  clock_right: () => m.logs_ev_clock_right(),
+  reach: () => m.logs_ev_reach(),
+  imported: (f) =>
+    m.logs_ev_imported({ images: f.images ?? '0', known: f.known ?? '0', failed: f.failed ?? '0' }),
+  older_found: (f) => m.logs_ev_older_found({ images: f.images ?? '0' }),
+  no_thumbnail: () => m.logs_ev_no_thumbnail(),
+  kept_inline: (f) => m.logs_ev_kept_inline({ why: f.error ?? '' }),
+  stream_broken: (f) => m.logs_ev_stream_broken({ why: f.error ?? '' }),
+  conversation_lost: (f) => m.logs_ev_conversation_lost({ id: short(f.image) }),
+  source_unfetched: (f) => m.logs_ev_source_unfetched({ why: f.error ?? '' }),
+  link_first: (f) => m.logs_ev_link_first({ id: short(f.image) }),
+  no_tray: () => m.logs_ev_no_tray(),
   twin_helped: (f) => m.logs_ev_twin_helped({ id: short(f.image) }),
 };
+
+/** Their names. */
+export const eventNames = Object.keys(EVENTS);
 
 /** A line in words. */
 export function sentence(line: Line): string {

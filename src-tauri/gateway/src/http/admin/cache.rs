@@ -117,6 +117,8 @@ pub struct Cache {
     local_only: Amount,
     both: Amount,
     cloud_only: Amount,
+    /// In a bucket that was used before.
+    elsewhere: Amount,
     missing: Amount,
     bucket: BucketView,
     /// Images that only another bucket than this has; `null`: none.
@@ -245,6 +247,7 @@ pub async fn cache(State(app): State<App>) -> Result<Json<Cache>, AdminError> {
         local_only: places.local_only.into(),
         both: places.both.into(),
         cloud_only: places.cloud_only.into(),
+        elsewhere: places.elsewhere.into(),
         missing: places.missing.into(),
         bucket: bucket_view(&app),
         left_behind: app.library.left_behind().await?.map(LeftBehind::from),
@@ -277,7 +280,7 @@ pub async fn cache(State(app): State<App>) -> Result<Json<Cache>, AdminError> {
 #[utoipa::path(post, path = "/cache/clock", responses((status = 204)))]
 pub async fn clock(State(app): State<App>) -> Result<StatusCode, AdminError> {
     app.sweep.trust_clock().await?;
-    tracing::info!("a person says that the clock is right");
+    tracing::info!(event = "clock_right", "a person says that the clock is right");
     Ok(StatusCode::NO_CONTENT)
 }
 

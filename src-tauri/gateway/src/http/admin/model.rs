@@ -35,6 +35,8 @@ pub struct Image {
     pub accessed_at: i64,
     /// Whether the bytes are on disk.
     pub local: bool,
+    /// Whether they are in a bucket that is not the one that is used; choosing that one again brings them back.
+    pub elsewhere: bool,
     /// The copy in the bucket.
     pub cloud: CloudState,
     /// The small picture at `/images/{id}/thumbnail`.
@@ -44,8 +46,9 @@ pub struct Image {
 impl Image {
     /// As lists show it. Without a bucket nothing waits for one.
     pub fn shown(listed: Listed, app: &App) -> Self {
+        let has_bucket = app.library.remote().bucket().is_some();
         let cloud = match listed.copy {
-            _ if app.library.remote().bucket().is_none() => "none",
+            _ if !has_bucket => "none",
             CopyState::Stored => "stored",
             CopyState::Pending { failed: true } => "failed",
             CopyState::Pending { failed: false } => "pending",
@@ -63,6 +66,7 @@ impl Image {
             created_at: listed.created_at,
             accessed_at: listed.accessed_at,
             local: listed.local,
+            elsewhere: listed.evicted && (listed.left || (!has_bucket && listed.copy == CopyState::Stored)),
             cloud: cloud.into(),
             thumbnail: ThumbnailState::from(match listed.blob.thumbnail {
                 Thumbnail::Made => "made",

@@ -109,7 +109,7 @@ pub async fn set_listen(
         app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
     super::settings::store(&app, [(LISTEN.to_owned(), Some(reach.word().to_owned()))].into()).await?;
-    tracing::info!(reach = reach.word(), username = signed.username, "who can reach the gateway was changed");
+    tracing::info!(event = "reach", reach = reach.word(), username = signed.username, "who can reach the gateway was changed");
     if !app.listening.reaches(reach, PATIENCE).await {
         return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, "listening_late", "the addresses are still being opened; look again"));
     }

@@ -82,7 +82,7 @@ words! {
     SortOrder: "desc" | "asc";
     /// Where the bytes of an image lie: on disk, on disk alone, in both places, in the bucket, in the bucket alone, to be uploaded (what was
     /// tried in vain included), tried in vain, nowhere that we know of.
-    ImageState: "local" | "local_only" | "both" | "cloud" | "cloud_only" | "waiting" | "failed" | "missing";
+    ImageState: "local" | "local_only" | "both" | "cloud" | "cloud_only" | "waiting" | "failed" | "elsewhere" | "missing";
     /// What is deleted of an image.
     DeleteWhat: "local" | "cloud" | "all";
     /// Why an image was not deleted.

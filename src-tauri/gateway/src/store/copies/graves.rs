@@ -8,7 +8,7 @@ use crate::{
     store::blobs,
 };
 
-/// How long one removal may take.
+/// How long a removal may be in hand before it is taken again.
 const GRAVE_LEASE: Millis = 60 * 1000;
 
 /// An object to be removed.
