@@ -129,7 +129,7 @@ async fn quitting_ends_the_gateway_and_leaves_no_process() {
     app.choose("Quit").await;
     assert_eq!(app.ended().await, 0, "{}", desk.log());
     assert!(!gateway.is_up().await);
-    eventually(&format!("the end of {:?}", desk.processes()), async || desk.processes().is_empty().then_some(())).await;
+    desk.no_processes().await;
 }
 
 #[tokio::test]
@@ -142,23 +142,17 @@ async fn quitting_while_something_is_drawn_asks_first() {
     let drawing = tokio::spawn(async move { gateway.try_to_draw("a cat").await });
     app.menu_when(|status| status.contains("1 running")).await;
 
-    app.choose("Quit").await;
-    let question = desk.window("Quit PicGate").await;
-    desk.close(&question);
-    desk.no_window("Quit PicGate").await;
+    app.choose_for("Quit", "Quit PicGate").await;
+    desk.close("Quit PicGate").await;
     assert!(app.is_running(), "closing the question means no");
     app.menu_when(|status| status.contains("1 running")).await;
 
-    app.choose("Quit").await;
-    let question = desk.window("Quit PicGate").await;
-    desk.xdotool(&["windowfocus", "--sync", &question]);
-    desk.xdotool(&["key", "--window", &question, "Return"]);
+    app.choose_for("Quit", "Quit PicGate").await;
+    desk.answer("Quit PicGate", &["Return"]).await;
     app.menu_when(|status| status == "Quits after 1 running drawing").await;
 
-    app.choose("Quit").await;
-    let question = desk.window("Quit PicGate").await;
-    desk.xdotool(&["windowfocus", "--sync", &question]);
-    desk.xdotool(&["key", "--window", &question, "Tab", "Return"]);
+    app.choose_for("Quit", "Quit PicGate").await;
+    desk.answer("Quit PicGate", &["Tab", "Return"]).await;
     assert_eq!(app.ended().await, 0, "{}", desk.log());
     drawing.await.expect("runs");
 }
@@ -168,8 +162,7 @@ async fn the_systems_order_to_end_is_followed() {
     let Some(desk) = Desk::new() else { return };
     let mut app = desk.start(&["--hidden"]);
     app.menu().await;
-    let told = std::process::Command::new("kill").args(["-TERM", &app.id().to_string()]).status().expect("kill runs");
-    assert!(told.success());
+    app.terminate();
     assert_eq!(app.ended().await, 0, "{}", desk.log());
 }
 
