@@ -2,7 +2,7 @@
 
 use crate::{
     desk::{Desk, Gateway, KEY},
-    eventually,
+    eventually, eventually_or,
 };
 
 #[tokio::test]
@@ -165,6 +165,35 @@ async fn the_systems_order_to_end_is_followed() {
     app.terminate();
     assert_eq!(app.ended().await, 0, "{}", desk.log());
 }
+
+#[tokio::test]
+async fn the_order_to_end_waits_for_drawings_and_a_second_one_for_nothing() {
+    let Some(desk) = Desk::new() else { return };
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
+    let desk = desk.with_silent_upstream(&upstream);
+    let mut app = desk.start(&["--hidden"]);
+    let gateway = app.gateway().await;
+    let drawing = tokio::spawn(async move { gateway.try_to_draw("a cat").await });
+    app.menu_when(|status| status.contains("1 running")).await;
+
+    app.terminate();
+    let menu = app.menu_when(|status| status == "Ending…").await;
+    assert!(!menu.iter().any(|line| line.text == "Gallery" && line.enabled), "{menu:?}");
+    // Somebody who starts it meanwhile gets no gateway that dies in a moment.
+    let again = desk.command(desk.program()).args(desk.arguments(&["--open", "logs"])).status().expect("runs");
+    assert_eq!(again.code(), Some(0));
+    let refused = async || desk.log().contains("no gateway starts").then_some(());
+    eventually_or(|| format!("a word in the log; {}", desk.state()), refused).await;
+
+    let began = std::time::Instant::now();
+    app.terminate();
+    assert_eq!(app.ended().await, 1, "{}", desk.log());
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    drawing.await.expect("runs");
+}
+
+/// Far less than the gateway waits for drawings, and far more than a process needs to end.
+const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_second_start_brings_the_first_to_the_front() {

@@ -28,6 +28,8 @@ pub enum Condition {
     Serving,
     /// It serves until so many drawings are done.
     Quitting,
+    /// It is taken down, and none comes after it.
+    Ending,
     /// It did not start.
     Failed,
     /// It runs and does not answer.
@@ -144,7 +146,7 @@ impl View {
     pub fn mood(&self) -> Mood {
         match self.condition {
             Condition::Failed | Condition::Silent => Mood::Error,
-            Condition::Starting => Mood::Idle,
+            Condition::Starting | Condition::Ending => Mood::Idle,
             Condition::Serving if self.paused => Mood::Paused,
             Condition::Serving if self.running == 0 => Mood::Idle,
             Condition::Serving | Condition::Quitting => Mood::Busy,
@@ -159,6 +161,7 @@ impl View {
             Condition::Failed => words.failed.into(),
             Condition::Silent => words.silent.into(),
             Condition::Quitting => self.language.quitting(self.running),
+            Condition::Ending => words.ending.into(),
             Condition::Serving if self.paused => self.language.paused(self.port, self.running),
             Condition::Serving => self.language.status(self.port, self.today, self.running),
         }
@@ -234,6 +237,13 @@ mod tests {
         assert!(can(&failed, Command::Again) && can(&failed, Command::Quit) && can(&failed, Command::OpenData));
         assert!(!can(&failed, Command::Open(Page::Gallery)) && !can(&failed, Command::CopyKey) && !can(&failed, Command::Pause));
         assert!(!can(&serving(), Command::Again));
+    }
+
+    #[test]
+    fn while_it_ends_nothing_opens_and_nothing_is_tried_again() {
+        let ending = View { condition: Condition::Ending, ..serving() };
+        assert_eq!(texts(&ending)[0], "Ending…");
+        assert!(!can(&ending, Command::Open(Page::Gallery)) && !can(&ending, Command::Pause) && !can(&ending, Command::Again));
     }
 
     #[test]

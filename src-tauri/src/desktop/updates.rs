@@ -101,7 +101,9 @@ async fn install(app: &AppHandle, mut update: Update) {
     if cfg!(windows) {
         // There the installer ends the program by itself, without a word to the gateway. Elsewhere pictures can be looked at
         // while the system asks for a password.
-        desktop.host.stop(false).await;
+        let stopped = desktop.host.stop(false);
+        super::refresh(app);
+        stopped.await;
     }
     let newer = update.version.clone();
     let installed = tauri::async_runtime::spawn_blocking(move || update.install(bytes)).await;
