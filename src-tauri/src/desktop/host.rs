@@ -165,7 +165,8 @@ fn next(present: &Condition, change: Change) -> Option<Condition> {
     match (present, change) {
         (Condition::Serving, Change::Answers(false)) => Some(Condition::Silent),
         (Condition::Silent, Change::Answers(true)) | (Condition::Quitting, Change::Quitting(false)) => Some(Condition::Serving),
-        (Condition::Serving, Change::Quitting(true)) => Some(Condition::Quitting),
+        // One that does not answer may draw all the same.
+        (Condition::Serving | Condition::Silent, Change::Quitting(true)) => Some(Condition::Quitting),
         _ => None,
     }
 }
@@ -173,6 +174,13 @@ fn next(present: &Condition, change: Change) -> Option<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gateway_that_does_not_answer_can_finish_and_quit() {
+        assert_eq!(next(&Condition::Silent, Change::Quitting(true)), Some(Condition::Quitting));
+        assert_eq!(next(&Condition::Quitting, Change::Answers(false)), None, "the order stands");
+        assert_eq!(next(&Condition::Quitting, Change::Quitting(false)), Some(Condition::Serving));
+    }
 
     #[test]
     fn nothing_becomes_of_a_gateway_that_is_taken_down() {
