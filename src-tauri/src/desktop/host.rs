@@ -117,6 +117,11 @@ impl Host {
         self.change(Change::Quitting(quitting));
     }
 
+    /// A newer version takes its place as soon as its drawings are done, or it goes on after all; whether that is news.
+    pub fn set_updating(&self, updating: bool) -> bool {
+        self.change(Change::Updating(updating))
+    }
+
     fn change(&self, change: Change) -> bool {
         let mut state = self.state();
         let Some(next) = next(&state.condition, change) else { return false };
@@ -158,15 +163,19 @@ async fn take_down(gateway: Gateway, give_up: bool) {
 enum Change {
     Answers(bool),
     Quitting(bool),
+    Updating(bool),
 }
 
 /// What becomes of it then, if anything.
 fn next(present: &Condition, change: Change) -> Option<Condition> {
     match (present, change) {
         (Condition::Serving, Change::Answers(false)) => Some(Condition::Silent),
-        (Condition::Silent, Change::Answers(true)) | (Condition::Quitting, Change::Quitting(false)) => Some(Condition::Serving),
+        (Condition::Silent, Change::Answers(true))
+        | (Condition::Quitting, Change::Quitting(false))
+        | (Condition::Updating, Change::Updating(false)) => Some(Condition::Serving),
         // One that does not answer may draw all the same.
-        (Condition::Serving | Condition::Silent, Change::Quitting(true)) => Some(Condition::Quitting),
+        (Condition::Serving | Condition::Silent | Condition::Updating, Change::Quitting(true)) => Some(Condition::Quitting),
+        (Condition::Serving | Condition::Silent, Change::Updating(true)) => Some(Condition::Updating),
         _ => None,
     }
 }
@@ -183,8 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn an_update_gives_way_to_a_quit_and_not_the_other_way_round() {
+        assert_eq!(next(&Condition::Updating, Change::Quitting(true)), Some(Condition::Quitting));
+        assert_eq!(next(&Condition::Quitting, Change::Updating(true)), None);
+        assert_eq!(next(&Condition::Quitting, Change::Updating(false)), None);
+    }
+
+    #[test]
     fn nothing_becomes_of_a_gateway_that_is_taken_down() {
-        for change in [Change::Answers(true), Change::Quitting(true), Change::Quitting(false)] {
+        for change in [Change::Answers(true), Change::Quitting(true), Change::Quitting(false), Change::Updating(true)] {
             assert_eq!(next(&Condition::Ending, change), None);
         }
     }

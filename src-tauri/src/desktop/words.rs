@@ -89,6 +89,14 @@ impl Language {
         self.pick(format!("画完 {running} 张后退出"), format!("Quits after {running} running {}", plural(running)))
     }
 
+    /// The tray's first line while a newer version is installed.
+    pub fn updating(self, running: usize) -> String {
+        match running {
+            0 => self.pick("正在安装新版本…".into(), "Installing the newer version…".into()),
+            n => self.pick(format!("画完 {n} 张后安装新版本"), format!("Installs the newer version after {n} running {}", plural(n))),
+        }
+    }
+
     /// Asks what becomes of drawings that run.
     pub fn quit_question(self, running: usize) -> String {
         self.pick(
