@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use zbus::{
@@ -110,12 +111,15 @@ pub struct Bus {
 
 const NOTIFICATIONS: &str = "/org/freedesktop/Notifications";
 
+/// How long an app may take to answer; one that hangs is a failure with words, and not a test that never ends.
+const ANSWER: Duration = Duration::from_secs(10);
+
 impl Bus {
     pub fn start(address: &str, tray: bool) -> Self {
         let (items, shown) = (Arc::<Mutex<Vec<_>>>::default(), Shown::default());
         let notifications = shown.0.clone();
         let build = || {
-            let builder = connection::Builder::address(address)?;
+            let builder = connection::Builder::address(address)?.method_timeout(ANSWER);
             let builder = builder.serve_at(NOTIFICATIONS, shown)?.name("org.freedesktop.Notifications")?;
             if !tray {
                 return builder.build();

@@ -15,9 +15,8 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat};
 
 use crate::{
-    PATIENCE,
     bus::{Bus, Line},
-    eventually,
+    eventually_or, until,
 };
 
 pub const KEY: &str = "sk-desktop-test-0123456789abcdef";
@@ -243,24 +242,50 @@ impl Desk {
     }
 
     pub async fn window(&self, title: &str) -> String {
-        let looking = async || self.windows(title).first().cloned();
-        let found = tokio::time::timeout(PATIENCE, eventually(&format!("a window '{title}'"), looking)).await;
-        // What the log says by now, and not what it said at the beginning.
-        found.unwrap_or_else(|_| panic!("no window '{title}'; processes: {:?}; log: {}", self.processes(), self.log()))
+        let what = || format!("a window '{title}'; {}", self.state());
+        eventually_or(what, async || self.windows(title).first().cloned()).await
     }
 
-    pub async fn no_window(&self, title: &str) {
-        eventually(&format!("the end of '{title}'"), async || self.windows(title).is_empty().then_some(())).await;
+    /// What is known of the app by now, for a test that fails.
+    pub fn state(&self) -> String {
+        let windows: Vec<_> = self.windows(".").iter().map(|window| self.xdotool(&["getwindowname", window])).collect();
+        format!("windows: {windows:?}; menu: {:?}; processes: {:?}; log: {}", self.bus.menu(), self.processes(), self.log())
     }
 
-    /// Closes a window as its title bar does: the program is asked to.
-    pub fn close(&self, window: &str) {
+    /// Waits for a window and closes it; in the end there is none of this title.
+    pub async fn close(&self, title: &str) {
+        self.window(title).await;
+        let closing = async || self.windows(title).iter().for_each(|window| self.ask_to_close(window));
+        until(|| format!("the end of '{title}'; {}", self.state()), closing, async || self.windows(title).is_empty().then_some(())).await;
+    }
+
+    /// Waits for a dialog and presses keys in it until it is gone.
+    pub async fn answer(&self, title: &str, keys: &[&str]) {
+        self.window(title).await;
+        let pressing = async || {
+            for window in self.windows(title) {
+                self.xdotool(&["windowfocus", &window]);
+                self.xdotool(&[&["key", "--window", &window], keys].concat());
+            }
+        };
+        until(|| format!("an answer to '{title}'; {}", self.state()), pressing, async || self.windows(title).is_empty().then_some(()))
+            .await;
+    }
+
+    /// Waits until nothing runs any more that was started here.
+    pub async fn no_processes(&self) {
+        eventually_or(|| format!("the end of {:?}", self.processes()), async || self.processes().is_empty().then_some(())).await;
+    }
+
+    /// Does as a window's title bar: the program is asked to close it.
+    fn ask_to_close(&self, window: &str) {
         let (connection, _) = x11rb::connect(Some(&self.display)).expect("the display");
         let atom = |name: &[u8]| connection.intern_atom(false, name).expect("asks").reply().expect("an atom").atom;
         let (protocols, delete) = (atom(b"WM_PROTOCOLS"), atom(b"WM_DELETE_WINDOW"));
         let window = window.parse().expect("a window's number");
         let event = ClientMessageEvent::new(32, window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);
-        connection.send_event(false, window, EventMask::NO_EVENT, event).expect("sends").check().expect("is taken");
+        // Refused where the window has gone meanwhile.
+        let _ = connection.send_event(false, window, EventMask::NO_EVENT, event).expect("sends").check();
     }
 
     /// Whether the screen shows more than empty frames: pages have many shades of colour.
@@ -337,14 +362,20 @@ impl App<'_> {
 
     /// Its exit code, once it has ended.
     pub async fn ended(&mut self) -> i32 {
-        let what = format!("the end of the app; log: {}", self.desk.log());
-        eventually(&what, async || self.process.0.try_wait().expect("a child")).await.code().unwrap_or(-1)
+        let what = || format!("the end of the app; {}", self.desk.state());
+        eventually_or(what, async || self.process.0.try_wait().expect("a child")).await.code().unwrap_or(-1)
+    }
+
+    /// Tells it to end as the system does.
+    pub fn terminate(&self) {
+        let told = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().expect("kill runs");
+        assert!(told.success());
     }
 
     /// The tray's menu once its first line fulfils `wanted`.
     pub async fn menu_when(&self, wanted: impl Fn(&str) -> bool) -> Vec<Line> {
-        let what = format!("a menu; log: {}", self.desk.log());
-        eventually(&what, async || self.desk.bus.menu().filter(|menu| menu.first().is_some_and(|line| wanted(&line.text)))).await
+        let what = || format!("a menu; {}", self.desk.state());
+        eventually_or(what, async || self.desk.bus.menu().filter(|menu| menu.first().is_some_and(|line| wanted(&line.text)))).await
     }
 
     /// The tray's menu once the gateway serves.
@@ -352,9 +383,16 @@ impl App<'_> {
         self.menu_when(|status| status.starts_with("Port ") || status.starts_with("端口 ")).await
     }
 
-    /// Chooses a line of the menu.
+    /// Chooses a line of the menu, once.
     pub async fn choose(&self, text: &str) {
-        eventually(&format!("the line '{text}' in {:?}", self.desk.bus.menu()), async || self.desk.bus.choose(text).then_some(())).await;
+        eventually_or(|| format!("the line '{text}'; {}", self.desk.state()), async || self.desk.bus.choose(text).then_some(())).await;
+    }
+
+    /// Chooses a line of the menu until there is a window. An app that is busy with the answer before takes no other choice.
+    pub async fn choose_for(&self, text: &str, title: &str) -> String {
+        let choosing = async || _ = self.desk.bus.choose(text);
+        let what = || format!("a window '{title}' after '{text}'; {}", self.desk.state());
+        until(what, choosing, async || self.desk.windows(title).first().cloned()).await
     }
 
     /// Where its gateway listens, as the tray says.

@@ -58,8 +58,7 @@ async fn open(desk: &Desk, app: &App<'_>) -> (f64, f64) {
 }
 
 async fn close(desk: &Desk) {
-    desk.close(&desk.window(TITLE).await);
-    desk.no_window(TITLE).await;
+    desk.close(TITLE).await;
     eventually("the web view's end", async || desk.processes().iter().all(|(_, name)| !name.starts_with("WebKitWebProces")).then_some(()))
         .await;
 }

@@ -18,14 +18,41 @@ use std::time::{Duration, Instant};
 /// Longest wait for anything; far beyond what is needed, so that a slow machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// From one look at a condition to the next.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// From one attempt at something that a busy app may miss to the next.
+const AGAIN: Duration = Duration::from_millis(250);
+
 /// Waits until `condition` gives something.
-async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_or(|| what.to_owned(), condition).await
+}
+
+/// The same; `what` is asked for once it was waited in vain, so that it says what is true then.
+async fn eventually_or<T>(what: impl FnOnce() -> String, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(began.elapsed() < PATIENCE + Duration::from_secs(1), "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {}", what());
+        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Does something as a person does, again if nothing comes of it, until there is what was wanted. It must do no harm twice.
+async fn until<T>(what: impl FnOnce() -> String, mut doing: impl AsyncFnMut(), mut wanted: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut tried: Option<Instant> = None;
+    eventually_or(what, async || {
+        if let Some(value) = wanted().await {
+            return Some(value);
+        }
+        if tried.is_none_or(|tried| tried.elapsed() >= AGAIN) {
+            doing().await;
+            tried = Some(Instant::now());
+        }
+        None
+    })
+    .await
 }

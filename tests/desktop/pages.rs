@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     desk::{Desk, Gateway},
     driver::Window,
-    eventually,
+    eventually, eventually_or, until,
 };
 
 /// Opens the page's window, looks whether it is signed in and live, and then for `wanted` once something was drawn.
@@ -70,11 +70,9 @@ async fn a_page_has_one_window_and_closing_it_frees_its_processes() {
     }
     assert_eq!(desk.windows(" – PicGate").len(), 2);
     for title in ["Settings", "Logs"] {
-        let title = format!("{title} – PicGate");
-        desk.close(&desk.window(&title).await);
-        desk.no_window(&title).await;
+        desk.close(&format!("{title} – PicGate")).await;
     }
-    eventually(&format!("the end of {:?}", desk.processes()), async || (web_views() == 0).then_some(())).await;
+    eventually_or(|| format!("the end of the web views; {}", desk.state()), async || (web_views() == 0).then_some(())).await;
     assert!(app.is_running(), "the app lives in the tray");
     app.choose("Settings").await;
     desk.window("Settings – PicGate").await;
@@ -97,17 +95,19 @@ async fn a_window_comes_back_where_it_was_left() {
     app.menu().await;
     app.choose("Logs").await;
     let window = desk.window("Logs – PicGate").await;
-    desk.xdotool(&["windowsize", "--sync", &window, "700", "500"]);
-    desk.xdotool(&["windowmove", "--sync", &window, "123", "45"]);
-    desk.close(&window);
-    desk.no_window("Logs – PicGate").await;
+    let is_there = |window: &str| {
+        let geometry = desk.xdotool(&["getwindowgeometry", window]);
+        geometry.contains("123,45") && geometry.contains("700x500")
+    };
+    let moving = async || {
+        desk.xdotool(&["windowsize", &window, "700", "500"]);
+        desk.xdotool(&["windowmove", &window, "123", "45"]);
+    };
+    until(|| format!("a window that moves; {}", desk.state()), moving, async || is_there(&window).then_some(())).await;
+    desk.close("Logs – PicGate").await;
     app.choose("Logs").await;
     let window = desk.window("Logs – PicGate").await;
-    eventually("the old place", async || {
-        let geometry = desk.xdotool(&["getwindowgeometry", &window]);
-        (geometry.contains("123,45") && geometry.contains("700x500")).then_some(())
-    })
-    .await;
+    eventually_or(|| format!("the old place; {}", desk.state()), async || is_there(&window).then_some(())).await;
 }
 
 #[tokio::test]

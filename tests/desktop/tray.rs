@@ -2,7 +2,7 @@
 
 use crate::{
     desk::{Desk, Gateway, KEY},
-    eventually,
+    eventually, eventually_or,
 };
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn quitting_ends_the_gateway_and_leaves_no_process() {
     app.choose("Quit").await;
     assert_eq!(app.ended().await, 0, "{}", desk.log());
     assert!(!gateway.is_up().await);
-    eventually(&format!("the end of {:?}", desk.processes()), async || desk.processes().is_empty().then_some(())).await;
+    desk.no_processes().await;
 }
 
 #[tokio::test]
@@ -142,23 +142,17 @@ async fn quitting_while_something_is_drawn_asks_first() {
     let drawing = tokio::spawn(async move { gateway.try_to_draw("a cat").await });
     app.menu_when(|status| status.contains("1 running")).await;
 
-    app.choose("Quit").await;
-    let question = desk.window("Quit PicGate").await;
-    desk.close(&question);
-    desk.no_window("Quit PicGate").await;
+    app.choose_for("Quit", "Quit PicGate").await;
+    desk.close("Quit PicGate").await;
     assert!(app.is_running(), "closing the question means no");
     app.menu_when(|status| status.contains("1 running")).await;
 
-    app.choose("Quit").await;
-    let question = desk.window("Quit PicGate").await;
-    desk.xdotool(&["windowfocus", "--sync", &question]);
-    desk.xdotool(&["key", "--window", &question, "Return"]);
+    app.choose_for("Quit", "Quit PicGate").await;
+    desk.answer("Quit PicGate", &["Return"]).await;
     app.menu_when(|status| status == "Quits after 1 running drawing").await;
 
-    app.choose("Quit").await;
-    let question = desk.window("Quit PicGate").await;
-    desk.xdotool(&["windowfocus", "--sync", &question]);
-    desk.xdotool(&["key", "--window", &question, "Tab", "Return"]);
+    app.choose_for("Quit", "Quit PicGate").await;
+    desk.answer("Quit PicGate", &["Tab", "Return"]).await;
     assert_eq!(app.ended().await, 0, "{}", desk.log());
     drawing.await.expect("runs");
 }
@@ -168,10 +162,38 @@ async fn the_systems_order_to_end_is_followed() {
     let Some(desk) = Desk::new() else { return };
     let mut app = desk.start(&["--hidden"]);
     app.menu().await;
-    let told = std::process::Command::new("kill").args(["-TERM", &app.id().to_string()]).status().expect("kill runs");
-    assert!(told.success());
+    app.terminate();
     assert_eq!(app.ended().await, 0, "{}", desk.log());
 }
+
+#[tokio::test]
+async fn the_order_to_end_waits_for_drawings_and_a_second_one_for_nothing() {
+    let Some(desk) = Desk::new() else { return };
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
+    let desk = desk.with_silent_upstream(&upstream);
+    let mut app = desk.start(&["--hidden"]);
+    let gateway = app.gateway().await;
+    let drawing = tokio::spawn(async move { gateway.try_to_draw("a cat").await });
+    app.menu_when(|status| status.contains("1 running")).await;
+
+    app.terminate();
+    let menu = app.menu_when(|status| status == "Ending…").await;
+    assert!(!menu.iter().any(|line| line.text == "Gallery" && line.enabled), "{menu:?}");
+    // Somebody who starts it meanwhile gets no gateway that dies in a moment.
+    let again = desk.command(desk.program()).args(desk.arguments(&["--open", "logs"])).status().expect("runs");
+    assert_eq!(again.code(), Some(0));
+    let refused = async || desk.log().contains("no gateway starts").then_some(());
+    eventually_or(|| format!("a word in the log; {}", desk.state()), refused).await;
+
+    let began = std::time::Instant::now();
+    app.terminate();
+    assert_eq!(app.ended().await, 1, "{}", desk.log());
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    drawing.await.expect("runs");
+}
+
+/// Far less than the gateway waits for drawings, and far more than a process needs to end.
+const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_second_start_brings_the_first_to_the_front() {

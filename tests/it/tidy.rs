@@ -95,7 +95,7 @@ const DESKTOP_MAY_USE: [(&str, &[&str]); 22] = [
     ("shell", &["autostart", "keychain", "outside", "windows"]),
     ("notices", &["platform", "windows"]),
     ("quit", &["dialogs", "menu", "windows"]),
-    ("updates", &["dialogs", "notices"]),
+    ("updates", &["dialogs", "menu", "notices"]),
     ("begin", &["autostart", "dialogs", "notices", "quit", "shell", "trouble", "windows"]),
     ("mod", &[]),
 ];

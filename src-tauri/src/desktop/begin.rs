@@ -6,7 +6,7 @@ use std::{
 };
 
 use picgate_gateway::{
-    server::Handle,
+    server::{Handle, Newsreader},
     shell::{News, Page},
 };
 use tauri::{AppHandle, Manager};
@@ -41,10 +41,13 @@ async fn start_gateway(app: &AppHandle) -> bool {
         return false;
     };
     while desktop.host.handle().is_none() {
-        let started = desktop.host.start(Arc::new(DesktopShell(app.clone()))).await;
+        let Some(started) = desktop.host.start(Arc::new(DesktopShell(app.clone()))).await else {
+            tracing::info!("no gateway starts: the program ends");
+            return false;
+        };
         refresh(app);
         match started {
-            Ok(handle) => desktop.spawn(hear_news(app.clone(), handle)),
+            Ok((handle, news)) => desktop.spawn(hear_news(app.clone(), handle, news)),
             Err(trouble) => match ask_what_to_do(app, &trouble).await {
                 Remedy::Port(port) => desktop.host.use_port(port),
                 Remedy::Again => {}
@@ -95,8 +98,8 @@ pub fn try_again(app: &AppHandle) {
     });
 }
 
-async fn hear_news(app: AppHandle, handle: Handle) {
-    let (mut news, mut speech) = (handle.subscribe(), handle.settings().speech);
+async fn hear_news(app: AppHandle, handle: Handle, mut news: Newsreader) {
+    let mut speech = handle.settings().speech;
     while let Some(heard) = news.next().await {
         let desktop = app.state::<Desktop>();
         desktop.notices.tell(&app, &heard);

@@ -28,6 +28,10 @@ pub enum Condition {
     Serving,
     /// It serves until so many drawings are done.
     Quitting,
+    /// The same, and a newer version takes its place then.
+    Updating,
+    /// It is taken down, and none comes after it.
+    Ending,
     /// It did not start.
     Failed,
     /// It runs and does not answer.
@@ -144,10 +148,10 @@ impl View {
     pub fn mood(&self) -> Mood {
         match self.condition {
             Condition::Failed | Condition::Silent => Mood::Error,
-            Condition::Starting => Mood::Idle,
+            Condition::Starting | Condition::Ending => Mood::Idle,
             Condition::Serving if self.paused => Mood::Paused,
             Condition::Serving if self.running == 0 => Mood::Idle,
-            Condition::Serving | Condition::Quitting => Mood::Busy,
+            Condition::Serving | Condition::Quitting | Condition::Updating => Mood::Busy,
         }
     }
 
@@ -159,6 +163,8 @@ impl View {
             Condition::Failed => words.failed.into(),
             Condition::Silent => words.silent.into(),
             Condition::Quitting => self.language.quitting(self.running),
+            Condition::Updating => self.language.updating(self.running),
+            Condition::Ending => words.ending.into(),
             Condition::Serving if self.paused => self.language.paused(self.port, self.running),
             Condition::Serving => self.language.status(self.port, self.today, self.running),
         }
@@ -167,7 +173,7 @@ impl View {
     /// The menu, from top to bottom.
     pub fn lines(&self) -> Vec<Line> {
         let words = self.language.words();
-        let serves = matches!(self.condition, Condition::Serving | Condition::Quitting);
+        let serves = matches!(self.condition, Condition::Serving | Condition::Quitting | Condition::Updating);
         let item = |command, text: &str, enabled| Line::Item { command, text: text.to_owned(), enabled, checked: None };
         let page = |page| item(Command::Open(page), words.page(page), serves);
         let mut lines = vec![item(Command::Status, &self.status(), false)];
@@ -234,6 +240,22 @@ mod tests {
         assert!(can(&failed, Command::Again) && can(&failed, Command::Quit) && can(&failed, Command::OpenData));
         assert!(!can(&failed, Command::Open(Page::Gallery)) && !can(&failed, Command::CopyKey) && !can(&failed, Command::Pause));
         assert!(!can(&serving(), Command::Again));
+    }
+
+    #[test]
+    fn while_a_newer_version_is_installed_nothing_new_can_begin() {
+        let updating = View { condition: Condition::Updating, paused: true, running: 2, ..serving() };
+        assert_eq!(texts(&updating)[0], "Installs the newer version after 2 running drawings");
+        assert!(!can(&updating, Command::Pause));
+        assert!(can(&updating, Command::Open(Page::Gallery)), "pictures can be looked at meanwhile");
+        assert_eq!(texts(&View { running: 0, ..updating })[0], "Installing the newer version…");
+    }
+
+    #[test]
+    fn while_it_ends_nothing_opens_and_nothing_is_tried_again() {
+        let ending = View { condition: Condition::Ending, ..serving() };
+        assert_eq!(texts(&ending)[0], "Ending…");
+        assert!(!can(&ending, Command::Open(Page::Gallery)) && !can(&ending, Command::Pause) && !can(&ending, Command::Again));
     }
 
     #[test]

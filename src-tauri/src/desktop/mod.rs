@@ -58,9 +58,6 @@ use self::{
 /// The shortest time between two looks of the tray, however much happens.
 const CALM: Duration = Duration::from_millis(150);
 
-/// How long the end waits for tasks that were told to end.
-const ENDING: Duration = Duration::from_secs(2);
-
 /// Everything that the app keeps while it runs.
 pub struct Desktop {
     host: Host,
@@ -233,7 +230,8 @@ fn build(start: AppStart) -> tauri::Result<tauri::App> {
             desktop.spawn(follow_panel(app.clone()));
             desktop.spawn(watch::look(app.clone()));
             desktop.spawn(follow_tray_host(app.clone(), has_icon));
-            desktop.spawn(end_when_told(app.clone()));
+            // Not one of the tasks that the end waits for: it hurries the end.
+            tauri::async_runtime::spawn(end_when_told(app.clone()));
             desktop.spawn(updates::look(app.clone()));
             desktop.spawn(begin::begin(app.clone(), open, hidden));
             Ok(())
@@ -245,10 +243,17 @@ async fn keep_tray_true(app: AppHandle) {
     let desktop = app.state::<Desktop>();
     loop {
         desktop.changed.notified().await;
-        if let Some(tray) = desktop.tray.get() {
-            let view = desktop.view(&app).await;
-            let panel = *desktop.panel.lock().unwrap_or_else(PoisonError::into_inner);
-            tray.show(&app, &view, panel);
+        let view = desktop.view(&app).await;
+        let panel = *desktop.panel.lock().unwrap_or_else(PoisonError::into_inner);
+        let showing = app.clone();
+        // It waits for the event loop, and where there is one worker nothing else would go on meanwhile.
+        let shown = tauri::async_runtime::spawn_blocking(move || {
+            if let Some(tray) = showing.state::<Desktop>().tray.get() {
+                tray.show(&showing, &view, panel);
+            }
+        });
+        if let Err(error) = shown.await {
+            tracing::debug!(%error, "the tray was not drawn");
         }
         tokio::time::sleep(CALM).await;
     }
@@ -266,9 +271,17 @@ async fn follow_tray_host(app: AppHandle, has_icon: bool) {
     platform::follow_tray_host(|shows| app.state::<Desktop>().has_tray.store(shows && has_icon, Ordering::Relaxed)).await;
 }
 
+/// The first order ends the app in good order, the second at once.
 async fn end_when_told(app: AppHandle) {
-    platform::told_to_end().await;
-    quit::told(app).await;
+    let mut is_ending = false;
+    platform::follow_orders(|| {
+        if is_ending {
+            quit::at_once();
+        }
+        is_ending = true;
+        tauri::async_runtime::spawn(quit::told(app.clone()));
+    })
+    .await;
 }
 
 /// A second start of the program found this one.
@@ -337,15 +350,7 @@ fn on_event(app: &AppHandle, event: RunEvent) {
                 desktop.spawn(ask_whether_to_go_on(app.clone()));
             }
         }
-        RunEvent::Exit => {
-            desktop.stop.cancel();
-            desktop.tasks.close();
-            // Whatever led here: a gateway that still runs is taken down in order.
-            tauri::async_runtime::block_on(async {
-                desktop.host.stop(false).await;
-                let _ = tokio::time::timeout(ENDING, desktop.tasks.wait()).await;
-            });
-        }
+        RunEvent::Exit => quit::last(&desktop),
         event if platform::is_reopening(&event) => windows::open(app, Page::Dashboard, None),
         _ => {}
     }

@@ -6,6 +6,9 @@ use tauri::{AppHandle, Manager};
 
 use super::{Desktop, dialogs::Question, menu::Condition, windows};
 
+/// How long the end waits for tasks that were told to end.
+const ENDING: Duration = Duration::from_secs(2);
+
 /// How often it is looked whether drawings are done. Each look is one atomic read.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -46,12 +49,15 @@ pub async fn told(app: AppHandle) {
 async fn finish_and_end(app: &AppHandle) {
     let desktop = app.state::<Desktop>();
     let Some(handle) = desktop.host.handle() else { return end(app, false).await };
-    // Nothing new begins, or this might never end.
     let was_paused = handle.is_paused();
-    handle.pause(true);
     desktop.host.set_quitting(true);
     super::refresh(app);
-    while desktop.host.running() > 0 {
+    loop {
+        // Nothing new begins, or this might never end; whoever resumes on a page is not heard.
+        handle.pause(true);
+        if desktop.host.running() == 0 {
+            break;
+        }
         tokio::time::sleep(LOOK).await;
         if desktop.host.condition() != Condition::Quitting {
             // The user has thought better of it.
@@ -68,6 +74,28 @@ async fn end(app: &AppHandle, give_up: bool) {
         return;
     }
     windows::close_all(app);
-    desktop.host.stop(give_up).await;
+    let stopped = desktop.host.stop(give_up);
+    super::refresh(app);
+    stopped.await;
     app.exit(0);
+}
+
+/// The system wants the end a second time: what still runs is lost.
+pub fn at_once() -> ! {
+    tracing::warn!("told twice; ending at once");
+    std::process::exit(1)
+}
+
+/// The event loop has ended. Whatever led here: a gateway that still runs is taken down in order.
+pub fn last(desktop: &Desktop) {
+    desktop.stop.cancel();
+    desktop.tasks.close();
+    // With a clock of its own: all workers may be waiting for the event loop, which is this thread, and theirs stands still then.
+    let Ok(here) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
+    here.block_on(async {
+        desktop.host.stop(false).await;
+        let _ = tokio::time::timeout(ENDING, desktop.tasks.wait()).await;
+    });
+    // Dropping it would wait without a bound for reads of the database.
+    here.shutdown_background();
 }

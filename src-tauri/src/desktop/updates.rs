@@ -8,7 +8,7 @@ use tauri::{AppHandle, Config, Manager, Runtime, plugin::TauriPlugin};
 use tauri_plugin_updater::{Update, UpdaterExt};
 use tokio_util::sync::CancellationToken;
 
-use super::{Desktop, dialogs::Question, notices::Notice};
+use super::{Desktop, dialogs::Question, menu::Condition, notices::Notice};
 
 /// From the start to the first look: what people started the program for comes first.
 const FIRST: Duration = Duration::from_secs(5 * 60);
@@ -90,24 +90,30 @@ async fn install(app: &AppHandle, mut update: Update) {
     let desktop = app.state::<Desktop>();
     let handle = desktop.host.handle();
     let was_paused = handle.as_ref().is_some_and(Handle::is_paused);
-    if let Some(handle) = &handle {
-        // What is being drawn is paid for, and nothing new begins meanwhile.
-        handle.pause(true);
-        super::refresh(app);
-        while desktop.host.running() > 0 {
-            tokio::time::sleep(LOOK).await;
-        }
+    if let Some(handle) = &handle
+        && !finish_what_runs(app, handle).await
+    {
+        return;
     }
     if cfg!(windows) {
         // There the installer ends the program by itself, without a word to the gateway. Elsewhere pictures can be looked at
         // while the system asks for a password.
-        desktop.host.stop(false).await;
+        let stopped = desktop.host.stop(false);
+        super::refresh(app);
+        stopped.await;
     }
     let newer = update.version.clone();
     let installed = tauri::async_runtime::spawn_blocking(move || update.install(bytes)).await;
     match installed.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| whole(&error))) {
         Ok(()) => {
-            tracing::info!("a newer version is installed and starts now");
+            tracing::info!("a newer version is installed and starts as soon as nothing is drawn");
+            // The system may have asked for minutes, and somebody may have resumed on a page.
+            if let Some(handle) = &handle
+                && !cfg!(windows)
+                && !finish_what_runs(app, handle).await
+            {
+                return;
+            }
             app.request_restart();
         }
         Err(error) => {
@@ -115,9 +121,27 @@ async fn install(app: &AppHandle, mut update: Update) {
             if cfg!(windows) {
                 app.request_restart();
             } else if let Some(handle) = handle {
+                desktop.host.set_updating(false);
                 handle.pause(was_paused);
                 super::refresh(app);
             }
+        }
+    }
+}
+
+/// Finishes what is being drawn, because it is paid for; nothing new begins, and whoever resumes on a page is not heard. A quit that
+/// waits for the same comes first. `false` if the app ends.
+async fn finish_what_runs(app: &AppHandle, handle: &Handle) -> bool {
+    let desktop = app.state::<Desktop>();
+    loop {
+        handle.pause(true);
+        if desktop.host.set_updating(true) {
+            super::refresh(app);
+        }
+        match desktop.host.condition() {
+            Condition::Ending => return false,
+            Condition::Updating if handle.running() == 0 => return true,
+            _ => tokio::time::sleep(LOOK).await,
         }
     }
 }

@@ -89,6 +89,14 @@ impl Language {
         self.pick(format!("画完 {running} 张后退出"), format!("Quits after {running} running {}", plural(running)))
     }
 
+    /// The tray's first line while a newer version is installed.
+    pub fn updating(self, running: usize) -> String {
+        match running {
+            0 => self.pick("正在安装新版本…".into(), "Installing the newer version…".into()),
+            n => self.pick(format!("画完 {n} 张后安装新版本"), format!("Installs the newer version after {n} running {}", plural(n))),
+        }
+    }
+
     /// Asks what becomes of drawings that run.
     pub fn quit_question(self, running: usize) -> String {
         self.pick(
@@ -183,6 +191,7 @@ pub struct Words {
     pub starting: &'static str,
     pub failed: &'static str,
     pub silent: &'static str,
+    pub ending: &'static str,
     pub copy_url: &'static str,
     pub copy_key: &'static str,
     pub copy_link: &'static str,
@@ -237,6 +246,7 @@ const CHINESE: Words = Words {
     starting: "正在启动…",
     failed: "网关没有启动",
     silent: "网关没有响应",
+    ending: "正在退出…",
     copy_url: "复制接口地址",
     copy_key: "复制 API 密钥",
     copy_link: "复制最近一张图的链接",
@@ -277,6 +287,7 @@ const ENGLISH: Words = Words {
     starting: "Starting…",
     failed: "The gateway did not start",
     silent: "The gateway does not answer",
+    ending: "Ending…",
     copy_url: "Copy base URL",
     copy_key: "Copy API key",
     copy_link: "Copy link of the last picture",

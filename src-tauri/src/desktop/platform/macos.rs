@@ -77,7 +77,7 @@ pub fn copy_secret(clipboard: &mut arboard::Clipboard, text: &str) -> Result<(),
     clipboard.set().exclude_from_history().text(text)
 }
 
-/// Comes back when a signal tells the program to end.
-pub async fn told_to_end() {
-    super::unix_signal().await;
+/// Calls `told` whenever a signal tells the program to end.
+pub async fn follow_orders(told: impl FnMut()) {
+    super::follow_signals(told).await;
 }

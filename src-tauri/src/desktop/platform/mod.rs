@@ -32,18 +32,21 @@ pub enum Panel {
 /// The flag of a silent start.
 pub const HIDDEN: &str = "--hidden";
 
-/// Comes back at the first of the signals that end a program.
+/// Calls `told` at each of the signals that end a program.
 #[cfg(unix)]
-async fn unix_signal() {
+async fn follow_signals(mut told: impl FnMut()) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
         return std::future::pending().await;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hangup.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        told();
     }
 }

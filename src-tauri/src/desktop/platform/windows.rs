@@ -94,15 +94,19 @@ pub fn copy_secret(clipboard: &mut arboard::Clipboard, text: &str) -> Result<(),
     clipboard.set().exclude_from_history().exclude_from_cloud().text(text)
 }
 
-/// Comes back when the console tells the program to end; it has one while it is developed. Who signs out is noticed by the toolkit.
-pub async fn told_to_end() {
+/// Calls `told` whenever the console tells the program to end; it has one while it is developed. Who signs out is noticed by the
+/// toolkit.
+pub async fn follow_orders(mut told: impl FnMut()) {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
     let (Ok(mut interrupt), Ok(mut stop), Ok(mut close)) = (ctrl_c(), ctrl_break(), ctrl_close()) else {
         return std::future::pending().await;
     };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = stop.recv() => {}
-        _ = close.recv() => {}
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = stop.recv() => {}
+            _ = close.recv() => {}
+        }
+        told();
     }
 }
