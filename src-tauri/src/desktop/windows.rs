@@ -146,11 +146,15 @@ fn build(app: &AppHandle, desktop: &Desktop, page: Page, address: Url) -> tauri:
 }
 
 /// On a computer whose locale is `C`, WebKit tells pages that their language is `C`, and whatever formats numbers by that fails
-/// (a plot on the dashboard did). There the page is told the language of the app.
+/// (a plot on the dashboard did); where the locale is named and not installed it tells English. There the page is told the
+/// language of the app.
 fn with_a_language(language: Language) -> String {
     let tag = language.tag();
     format!(
-        "try {{ new Intl.NumberFormat(navigator.language) }} catch {{
+        "try {{
+            new Intl.NumberFormat(navigator.language);
+            if (navigator.language.slice(0, 2) !== '{tag}'.slice(0, 2)) throw new Error();
+        }} catch {{
             Object.defineProperty(navigator, 'language', {{ get: () => '{tag}' }});
             Object.defineProperty(navigator, 'languages', {{ get: () => ['{tag}'] }});
         }}"
