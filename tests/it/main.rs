@@ -31,6 +31,7 @@ mod images_api;
 mod import;
 mod inventory;
 mod keeping;
+mod large_library;
 mod logs;
 mod media;
 mod memory;
