@@ -15,8 +15,19 @@ use crate::{
 };
 
 /// What the script says of each step of the walk once it is done.
-const STEPS: [&str; 10] =
-    ["set up", "drawn", "connected", "looked through", "settings kept", "cache kept", "log read", "bucket away", "switched", "signed out"];
+const STEPS: [&str; 11] = [
+    "set up",
+    "drawn",
+    "connected",
+    "looked through",
+    "settings kept",
+    "key replaced",
+    "cache kept",
+    "log read",
+    "bucket away",
+    "switched",
+    "signed out",
+];
 
 /// Runs a script with these variables and sees that it has done all `steps`; nothing where there is no browser.
 async fn run(script: &str, variables: &[(&'static str, String)], steps: &[&str]) -> bool {
