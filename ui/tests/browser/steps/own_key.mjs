@@ -1,6 +1,16 @@
-// A gateway key of one's own: the question for the password stands before the dialog that led to it.
+// A gateway key of one's own: the question for the password stands before the dialog that led to it, and a window that shows
+// the old key forgets it.
 export async function ownKey(walk) {
-    const { page, say, look, go, button, until } = walk;
+    const { page, context, url, say, look, go, button, until } = walk;
+    const dots = (window) => window.getByText('•'.repeat(16));
+    const other = await context.newPage();
+    await other.goto(`${url}/admin/dashboard`);
+    await other.getByRole('button', { name: say('connect_key_show'), exact: true }).click();
+    const asked = other.getByRole('dialog');
+    await asked.locator('input[type="password"]').fill('correct horse');
+    await asked.getByRole('button', { name: say('settings_key_show'), exact: true }).click();
+    await other.getByText(/^pg-/).first().waitFor();
+
     await go('settings');
     await page.getByRole('link', { name: say('settings_s_gateway'), exact: true }).click();
     const shown = page.getByRole('textbox', { name: say('settings_key_title'), exact: true });
@@ -20,4 +30,7 @@ export async function ownKey(walk) {
         await until('the new key', async () => (await shown.inputValue()) === `own-key-${width}`);
     }
     walk.key = undefined;
+
+    await dots(other).waitFor();
+    await other.close();
 }
