@@ -67,5 +67,8 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     environment: 'node',
+    // Far beyond what is needed, so that a slow machine is no failure: tests/patience.ts and loading what is tested.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -3,7 +3,7 @@
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use crate::support::{FakeUpstream, Scripted, TestApp, admin::anonymous, eventually, pictures};
+use crate::support::{FakeUpstream, PATIENCE, Scripted, TestApp, admin::anonymous, eventually, pictures};
 
 pub use crate::support::admin::{Admin, code, draw};
 
@@ -400,4 +400,28 @@ async fn the_dashboard_shows_what_happens_while_it_happens() {
     app.send("/v1/images/generations", &json!({"prompt": "一只狗", "model": "picgate"})).await;
     eventually("the first request", async || admin.get("stats").await["first_request_at"].as_i64()).await;
     assert_eq!(admin.get("activity").await["items"][0]["prompt"], "一只狗");
+}
+
+#[tokio::test]
+async fn a_page_that_knows_the_old_gateway_key_is_told_of_another_one() {
+    use futures_util::StreamExt;
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    let password = json!({"password": "correct horse"});
+    let old = admin.send(Method::POST, "gateway-key/show", &password).await["mark"].as_str().expect("a mark").to_owned();
+    let response = admin.request(Method::GET, "events").send().await.expect("an answer");
+    let (mut stream, mut text) = (response.bytes_stream(), String::new());
+    let mut until = async |wanted: &str| {
+        let told = async {
+            while !text.contains(wanted) {
+                text.push_str(&String::from_utf8_lossy(&stream.next().await.expect("goes on").expect("bytes")));
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.expect("an event");
+    };
+    // Whoever comes late is told by the snapshot.
+    until(&format!(r#""key_mark":"{old}""#)).await;
+    let new = admin.send(Method::POST, "gateway-key", &password).await["mark"].as_str().expect("a mark").to_owned();
+    assert_ne!(new, old);
+    until(&format!("event: settings\ndata: {{\"key_mark\":\"{new}\"}}")).await;
 }

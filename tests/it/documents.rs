@@ -1,5 +1,7 @@
 //! What the documents say of the program is what the program does.
 
+#[cfg(unix)]
+use std::process::Command;
 use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
 use picgate_gateway::config::{
@@ -45,5 +47,31 @@ fn the_tables_of_variables_are_made_from_the_code() {
         } else {
             panic!("the table of variables in {name} is not what the code says; 'make docs' writes it anew");
         }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_release_has_a_name_that_every_package_can_have() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/release-notes");
+    for (version, is_good) in [
+        ("1.2.3", true),
+        ("1.2.3-1", true),
+        ("1.2.3-65535", true),
+        ("1.2.3-65536", false),
+        ("1.2.3-100000", false),
+        ("1.2.3-01", false),
+        ("1.2.3-rc.1", false),
+        ("1.2.3+1", false),
+        ("1.2", false),
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("writes");
+        std::fs::create_dir(dir.path().join(".ci")).expect("a folder");
+        std::fs::copy(&script, dir.path().join(".ci/release-notes")).expect("copies");
+        write("Cargo.toml", &format!("version = \"{version}\"\n"));
+        write("CHANGELOG.md", &format!("## {version}\n\nNews.\n"));
+        let run = Command::new("sh").arg(dir.path().join(".ci/release-notes")).arg(format!("v{version}")).output().expect("runs");
+        assert_eq!(run.status.success(), is_good, "{version}: {}", String::from_utf8_lossy(&run.stderr));
     }
 }

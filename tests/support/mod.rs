@@ -37,6 +37,12 @@ pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Optio
     }
 }
 
+/// Whether a test may be skipped where a tool is missing: not under `make test`, which has seen to all of them. A bare `cargo
+/// test`, also on the systems where CI runs no more than that, tests the rest.
+pub fn may_skip() -> bool {
+    std::env::var_os("PICGATE_TOOLS").is_none()
+}
+
 /// An HTTP client that talks to this computer directly.
 pub fn client() -> reqwest::Client {
     // Once in a process is enough, and whoever was first is as good.

@@ -1,10 +1,14 @@
 // The event stream: who listens, and telling all of them.
+import { createHash } from 'node:crypto';
 import { bucket } from './cache.mjs';
 import { figures, shown, state } from './state.mjs';
 
 const listeners = new Set();
 
 const write = (response, name, data) => response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+
+/** The mark of the gateway's key. */
+export const mark = () => createHash('sha256').update(state.gatewayKey).digest('hex').slice(0, 32);
 
 export function listen(request, response) {
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
@@ -15,6 +19,7 @@ export function listen(request, response) {
         jobs: state.jobs,
         bucket: bucket(),
         paused: state.paused,
+        key_mark: mark(),
     });
     listeners.add(response);
     const alive = setInterval(() => response.write(': alive\n\n'), 15_000);

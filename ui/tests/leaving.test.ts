@@ -1,6 +1,7 @@
 // Another bucket while pictures are in the present one alone: a person is asked, and what was typed goes or is sent again.
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Setting } from '../src/lib/api';
+import { PATIENCE } from './patience';
 
 vi.mock('$lib/i18n.svelte', () => ({ i18n: { locale: 'en' } }));
 // Node's Request wants whole addresses; a browser completes them.
@@ -55,7 +56,7 @@ async function typed() {
   draft.change('r2_bucket', 'new');
   draft.change('quota_window', '5 hours');
   const saved = draft.save();
-  await vi.waitFor(() => expect(asking.question).not.toBeNull());
+  await vi.waitFor(() => expect(asking.question).not.toBeNull(), PATIENCE);
   expect(asking.question!.title).toContain('48');
   return { draft, saved };
 }

@@ -1,6 +1,7 @@
 // Rules by which pictures go for good: the password is asked for and sent, or the field goes back to what it was.
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Setting } from '../src/lib/api';
+import { PATIENCE } from './patience';
 
 vi.mock('$lib/i18n.svelte', () => ({ i18n: { locale: 'en' } }));
 // Node's Request wants whole addresses; a browser completes them.
@@ -60,7 +61,7 @@ async function typed() {
   draft.change('delete_cloud_with_metadata', 'true');
   draft.change('quota_window', '5 hours');
   const saved = draft.save();
-  await vi.waitFor(() => expect(asking.question).not.toBeNull());
+  await vi.waitFor(() => expect(asking.question).not.toBeNull(), PATIENCE);
   return { draft, saved };
 }
 

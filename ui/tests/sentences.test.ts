@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import type { Line } from '../src/lib/api';
+import { PATIENCE } from './patience';
 
 vi.mock('$lib/i18n.svelte', () => ({ i18n: { locale: 'zh-CN' } }));
 const { m } = await import('../src/lib/messages');
@@ -14,7 +15,7 @@ const changed = (keys: string): string =>
 it('settings have the names of their page, also those that are changed elsewhere', async () => {
   // Their words are loaded with the first one that is named.
   changed('listen');
-  await vi.waitFor(() => expect(changed('listen')).not.toContain('listen'));
+  await vi.waitFor(() => expect(changed('listen')).not.toContain('listen'), PATIENCE);
   const told = changed('cache_cap_mb,history_mb,listen');
   expect(told).toContain(m.settings_k_cache_cap_mb());
   expect(told).toContain(m.settings_k_history_mb());

@@ -36,6 +36,19 @@ describe('texts', () => {
     }
   });
 
+  it('are all named by the code, and the code names no other', () => {
+    const code = readdirSync('src', { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(svelte|ts)$/.test(name) && !/^lib.paraglide/.test(name))
+      .map((name) => readFileSync(`src/${name}`, 'utf8'))
+      .join('\n');
+    // A name that is put together while it runs would escape this, and the types.
+    expect(code).not.toMatch(/\bm\[/);
+    const named = new Set([...code.matchAll(/\bm\.(\w+)/g)].map((hit) => hit[1]!));
+    const keys = areas.flatMap((area) => Object.keys(read('zh-CN', area)));
+    expect(keys.filter((key) => !named.has(key))).toEqual([]);
+    expect([...named].filter((key) => !keys.includes(key))).toEqual([]);
+  });
+
   it('have keys that occur once, in the area that begins them', () => {
     const keys = areas.flatMap((area) => Object.keys(read('zh-CN', area)));
     expect(new Set(keys).size).toBe(keys.length);

@@ -39,7 +39,7 @@ use crate::{
     relay::Relay,
     settings::{LiveSettings, Settings},
     shell::Shell,
-    store::{self, Db, Files, Folder, Layout, ProbeKey, SecretsFile, Vault, python::PythonFolder},
+    store::{self, Db, Files, Folder, KeyMarks, Layout, ProbeKey, SecretsFile, Vault, python::PythonFolder},
     upstream::{
         Learnt,
         fetch::{Fetcher, Limits, Policy},
@@ -189,6 +189,7 @@ impl Gateway {
             changing: Arc::default(),
             doctor: http::Doctor::default(),
             probe_key: probe_key.clone(),
+            key_marks: KeyMarks::random(),
             listening: listening.clone(),
             shell,
             started_at: crate::model::now(),

@@ -1,5 +1,5 @@
 // Who can reach the gateway, a pause, and the desktop app around it.
-import { tell } from '../events.mjs';
+import { mark, tell } from '../events.mjs';
 import { Failure } from '../http.mjs';
 import { confirmed, state } from '../state.mjs';
 
@@ -36,7 +36,7 @@ export const closed = {
         const further = ORDER.indexOf(body.reach) > ORDER.indexOf(state.reach);
         if (further) confirmed(body.password);
         state.reach = body.reach;
-        tell('settings', {});
+        tell('settings', { key_mark: mark() });
         return listen();
     },
     'GET /pause': () => ({ paused: state.paused }),

@@ -1,7 +1,7 @@
 // Settings, the gateway key, upstreams.
 import { randomBytes } from 'node:crypto';
 import { bucket } from '../cache.mjs';
-import { tell } from '../events.mjs';
+import { mark, tell } from '../events.mjs';
 import { Failure } from '../http.mjs';
 import { confirmed, nextId, state } from '../state.mjs';
 
@@ -114,13 +114,13 @@ export const closed = {
             keep(setting, value ?? setting.default);
         }
         bucketFollows();
-        tell('settings', {});
+        tell('settings', { key_mark: mark() });
         return { items: state.settings };
     },
     'GET /gateway-key': () => ({ locked_by: null }),
     'POST /gateway-key/show': ({ body }) => {
         confirmed(body.password);
-        return { key: state.gatewayKey, locked_by: null };
+        return { key: state.gatewayKey, mark: mark(), locked_by: null };
     },
     'POST /gateway-key': ({ body }) => {
         confirmed(body.password);
@@ -129,7 +129,8 @@ export const closed = {
                 fields: { key: { code: 'characters', message: 'must have 8 characters or more' } },
             });
         state.gatewayKey = body.key ?? `pg-${randomBytes(16).toString('hex')}`;
-        return { key: state.gatewayKey, locked_by: null };
+        tell('settings', { key_mark: mark() });
+        return { key: state.gatewayKey, mark: mark(), locked_by: null };
     },
     'GET /upstreams': () => ({ items: state.upstreams }),
     'POST /upstreams': ({ body }) => {

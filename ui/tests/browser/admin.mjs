@@ -8,6 +8,7 @@ import { connect } from './steps/connect.mjs';
 import { drawing } from './steps/drawing.mjs';
 import { gallery } from './steps/gallery.mjs';
 import { logs } from './steps/logs.mjs';
+import { ownKey } from './steps/own_key.mjs';
 import { settings } from './steps/settings.mjs';
 import { setUp } from './steps/set_up.mjs';
 import { signOut } from './steps/sign_out.mjs';
@@ -27,6 +28,7 @@ const steps = {
     connected: connect,
     'looked through': gallery,
     'settings kept': settings,
+    'key replaced': ownKey,
     'cache kept': cache,
     'log read': logs,
     'bucket away': bucket,

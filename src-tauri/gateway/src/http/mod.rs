@@ -28,7 +28,7 @@ use crate::{
     relay::Relay,
     settings::LiveSettings,
     shell::Shell,
-    store::{ProbeKey, Vault},
+    store::{KeyMarks, ProbeKey, Vault},
 };
 
 pub use admin::{Archives, Doctor};
@@ -66,6 +66,8 @@ pub struct App {
     pub doctor: Doctor,
     /// Admits our own tries of our addresses.
     pub probe_key: ProbeKey,
+    /// By which pages see that the key of clients was replaced.
+    pub key_marks: KeyMarks,
     /// Where it listens.
     pub listening: Listening,
     /// The native shell around us, if there is one.
@@ -76,6 +78,11 @@ pub struct App {
 }
 
 impl App {
+    /// The mark of the key that clients need now.
+    fn key_mark(&self) -> String {
+        self.key_marks.of(&self.settings.snapshot().gateway_key)
+    }
+
     /// The ticket of the set-up is used up.
     fn clear_ticket(&self) {
         let secrets = self.secrets.clone();

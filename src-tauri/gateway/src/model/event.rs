@@ -34,7 +34,7 @@ pub enum Event {
     Logged(i64, i64),
     /// The log was cleared.
     LogCleared,
-    /// Settings were changed.
+    /// Settings were changed, or the key of clients.
     Settings,
     /// Upstreams were changed, or one of them answered otherwise than before.
     Upstreams,

@@ -2952,6 +2952,8 @@ export interface components {
       key: string;
       /** @description The variable that fixes it. */
       locked_by: string | null;
+      /** @description What the event stream calls it by. */
+      mark: string;
     };
     /** @description What may be known of the key of clients without the password. */
     GatewayKeyState: {
@@ -3410,6 +3412,11 @@ export interface components {
     SettingItems: {
       items: components['schemas']['SettingItem'][];
     };
+    /** @description Settings changed, which is asked for elsewhere; and whether the key of clients did. */
+    SettingsChanged: {
+      /** @description Of the key that clients need now; another key has another mark. */
+      key_mark: string;
+    };
     /** @description What a setting takes. */
     Shape:
       | {
@@ -3476,6 +3483,8 @@ export interface components {
     Snapshot: {
       bucket: components['schemas']['BucketView'];
       jobs: components['schemas']['Job'][];
+      /** @description Of the key that clients need now. */
+      key_mark: string;
       /** @description New requests are refused. */
       paused: boolean;
       running: components['schemas']['Running'][];
@@ -3628,8 +3637,8 @@ export interface components {
           event: 'upstreams';
         }
       | {
-          /** @description A setting has changed, or where the gateway listens. */
-          data: components['schemas']['Changed'];
+          /** @description A setting has changed, or the key of clients, or where the gateway listens. */
+          data: components['schemas']['SettingsChanged'];
           /** @enum {string} */
           event: 'settings';
         }

@@ -251,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn without_a_bridge_the_address_of_containers_is_shown_all_the_same() {
+        // Docker Desktop on Linux has no bridge here, and rootless Docker hides its own.
+        let none = Surroundings { bridges: Vec::new(), ..here(&["127.0.0.1"]) };
+        assert_eq!(shown(&none)[2], "docker_linux http://host.docker.internal:5643/v1 listen_bridge");
+        assert_eq!(none.docker_address(), None);
+    }
+
+    #[test]
     fn docker_desktop_reaches_the_loopback_address() {
         let desktop = Surroundings { is_linux: false, bridges: Vec::new(), ..here(&["127.0.0.1"]) };
         assert_eq!(shown(&desktop)[2], "docker_desktop http://host.docker.internal:5643/v1 works");

@@ -73,6 +73,8 @@ pub struct Snapshot {
     bucket: BucketView,
     /// New requests are refused.
     paused: bool,
+    /// Of the key that clients need now.
+    key_mark: String,
 }
 
 /// Images that are gone.
@@ -84,6 +86,13 @@ pub struct Ids {
 /// Something changed; what, is asked for elsewhere.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Changed {}
+
+/// Settings changed, which is asked for elsewhere; and whether the key of clients did.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SettingsChanged {
+    /// Of the key that clients need now; another key has another mark.
+    key_mark: String,
+}
 
 /// One event of the stream: its name and its data, which is JSON.
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,8 +122,8 @@ pub enum Told {
     Activity(Activity),
     /// All upstreams, one of which has changed.
     Upstreams(upstreams::Upstreams),
-    /// A setting has changed, or where the gateway listens.
-    Settings(Changed),
+    /// A setting has changed, or the key of clients, or where the gateway listens.
+    Settings(SettingsChanged),
     /// New requests are refused from now on, or taken again.
     Paused(Pause),
 }
@@ -171,6 +180,11 @@ impl Watching {
         self.tell(Told::Cache(Changed {}));
     }
 
+    fn tell_settings(&mut self) {
+        let key_mark = self.app.key_mark();
+        self.tell(Told::Settings(SettingsChanged { key_mark }));
+    }
+
     fn tell(&mut self, told: Told) {
         self.ready.push_back(frame(told));
     }
@@ -208,11 +222,11 @@ impl Watching {
             }
             Event::Settings => {
                 self.stale = true;
-                self.tell(Told::Settings(Changed {}));
+                self.tell_settings();
             }
             Event::Paused(paused) => self.tell(Told::Paused(Pause { paused })),
             Event::Disk(_) => self.stale = true,
-            Event::Listening => self.tell(Told::Settings(Changed {})),
+            Event::Listening => self.tell_settings(),
             Event::LogCleared => self.tell(Told::LogCleared(Changed {})),
             Event::Thumbnail(sha256) if self.moved.len() < MOVED_MAX => {
                 let ids = app.library.db().read(move |c| sweep::images_of(c, sha256)).await.unwrap_or_default();
@@ -270,6 +284,7 @@ async fn snapshot(app: &App) -> Frame {
         jobs: cache::job_views(app),
         bucket: cache::bucket_view(app),
         paused: app.relay.is_paused(),
+        key_mark: app.key_mark(),
     };
     frame(Told::Snapshot(snapshot)).retry(RETRY)
 }

@@ -91,6 +91,8 @@ pub struct GatewayKeyState {
 #[derive(Serialize, ToSchema)]
 pub struct GatewayKey {
     key: String,
+    /// What the event stream calls it by.
+    mark: String,
     /// The variable that fixes it.
     locked_by: Option<&'static str>,
 }
@@ -329,7 +331,8 @@ pub async fn show_gateway_key(
     Body(body): Body<ShowGatewayKey>,
 ) -> Result<Json<GatewayKey>, AdminError> {
     app.account.confirm(body.password.as_deref(), &visitor).await?;
-    Ok(Json(GatewayKey { key: app.settings.snapshot().gateway_key.expose().to_owned(), locked_by: key_locked_by(&app) }))
+    let key = app.settings.snapshot().gateway_key.clone();
+    Ok(Json(GatewayKey { mark: app.key_marks.of(&key), key: key.expose().to_owned(), locked_by: key_locked_by(&app) }))
 }
 
 /// Another key; the old one is no longer good. Takes the password.
@@ -360,6 +363,7 @@ pub async fn new_gateway_key(
     let mut settings = (*app.settings.snapshot()).clone();
     settings.gateway_key = key.clone();
     app.settings.replace(settings);
+    app.events.tell(Event::Settings);
     tracing::info!(event = "gateway_key", "the gateway key was changed");
-    Ok(Json(GatewayKey { key: key.expose().to_owned(), locked_by: None }))
+    Ok(Json(GatewayKey { mark: app.key_marks.of(&key), key: key.expose().to_owned(), locked_by: None }))
 }

@@ -34,11 +34,10 @@ export function placeAbout(place: Way['place']): string {
 /** Why an address does not work, and what to change. */
 export function remedyText(remedy: NonNullable<Place['remedy']>, connect: Connect): string {
   const { address, locked_by: name } = connect;
-  const bridge = connect.bridge ?? m.connect_bridge_unknown();
-  const why =
-    remedy === 'listen_bridge'
-      ? m.connect_listen_bridge({ address, bridge })
-      : m.connect_listen_all({ address });
+  const { bridge } = connect;
+  const onBridge = () =>
+    bridge ? m.connect_listen_bridge({ address, bridge }) : m.connect_bridge_none({ address });
+  const why = remedy === 'listen_bridge' ? onBridge() : m.connect_listen_all({ address });
   return `${why} ${name ? m.connect_open_locked({ name }) : m.connect_open_switch()}`;
 }
 
