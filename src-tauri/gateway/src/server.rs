@@ -190,6 +190,7 @@ impl Gateway {
             archives: Archives::default(),
             events: events.clone(),
             changing: Arc::default(),
+            tasks: connections.clone(),
             doctor: http::Doctor::default(),
             probe_key: probe_key.clone(),
             listening: listening.clone(),
@@ -217,8 +218,8 @@ impl Gateway {
             model,
             ticket,
             relay,
-            sweep: sweep_handle,
             account: own_account,
+            sweep: sweep_handle,
             health,
             db,
             accepting,
@@ -323,10 +324,10 @@ impl Gateway {
         if let Err(error) = self.relay.library().access().flush(&self.db).await {
             tracing::warn!(%error, "times of last access are lost");
         }
-        self.db.close().await;
         if let Err(error) = self.account.settle().await {
             tracing::warn!(%error, "sessions that were ended live on after the next start");
         }
+        self.db.close().await;
     }
 }
 
@@ -344,10 +345,10 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 async fn tidy(relay: Relay, account: Account, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(TIDY_INTERVAL)).await.is_some() {
         relay.tidy();
-    }
         if let Err(error) = account.settle().await {
             tracing::debug!(%error, "the end of a session cannot be written yet");
         }
+    }
 }
 
 /// One line for who reads the log: there is something to be taken over.
