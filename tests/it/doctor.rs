@@ -364,3 +364,26 @@ async fn the_admin_api_examines_the_running_gateway() {
     assert_eq!(report["ok"], true, "{report:#}");
     assert_eq!(admin.get("doctor").await["report"]["examined_at"], report["examined_at"]);
 }
+#[tokio::test]
+async fn behind_the_address_of_links_another_replica_may_answer() {
+    let other = TestApp::demo().await;
+    let (key, base) = (("PICGATE_GATEWAY_KEY", other.key.as_str()), ("PICGATE_PUBLIC_BASE_URL", other.url.as_str()));
+    let app = TestApp::with(&[key, base]).await;
+    let (report, code) = examined(app.dir.path(), &["--port", &app.gateway.address().port().to_string()], &[key, base]).await;
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(found(&report, "public_another")["state"], "note");
+    let admin = Admin::set_up(&app).await;
+    let checked = admin.send(Method::POST, "connect/check", &json!({"base_url": format!("{}/v1", other.url)})).await;
+    assert_eq!((&checked["ok"], &checked["steps"][1]["code"]), (&json!(true), &json!("wrong_key")), "{checked}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_leaves_no_key_for_tries_is_not_taken_for_another_one() {
+    let app = TestApp::demo().await;
+    let address = app.gateway.address();
+    std::fs::write(app.store().join("running.json"), json!({"address": address, "pid": 1}).to_string()).unwrap();
+    let (report, code) = examined(app.dir.path(), &["--port", &address.port().to_string()], &[]).await;
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(found(&report, "here_mute")["state"], "note");
+}
+

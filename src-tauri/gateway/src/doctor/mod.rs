@@ -127,6 +127,8 @@ struct Scene<'a> {
     /// What the gateway over this folder admits tries with, if there is one.
     probe_key: Option<ProbeKey>,
 }
+    /// There is one that does not say: an older version.
+    is_mute: bool,
 
 impl Scene<'_> {
     fn finding(&self, code: &str, values: &[(&str, &str)]) -> Finding {
@@ -152,9 +154,11 @@ pub async fn examine(patient: Patient<'_>, chinese: bool) -> Report {
     let keys = Keys { gateway, bucket: secrets.as_ref().and_then(|secrets| secrets.r2_secret_access_key.clone()) };
     let settings = Settings::resolve(config, &table, keys);
     let elsewhere = elsewhere(&layout, patient.port).await;
-    let probe_key = patient.probe_key.or_else(|| Running::read(&layout)?.probe_key);
+    let note = Running::read(&layout);
+    let is_mute = patient.probe_key.is_none() && note.as_ref().is_some_and(|note| note.probe_key.is_none());
+    let probe_key = patient.probe_key.or(note.and_then(|note| note.probe_key));
     let (host, port) = elsewhere.as_ref().map_or((config.host, patient.port), |running| (running.address.ip(), running.address.port()));
-    let scene = Scene { config, layout, port, host, elsewhere, chinese, secrets, holds, settings, probe_key };
+    let scene = Scene { config, layout, port, host, elsewhere, chinese, secrets, holds, settings, probe_key, is_mute };
     if let Some(holds) = &scene.holds {
         findings.push(scene.finding(if holds.has_admin { "admin_ok" } else { "admin_none" }, &[("port", &scene.port.to_string())]));
     }
