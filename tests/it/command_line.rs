@@ -80,7 +80,10 @@ fn at_a_chinese_terminal_it_speaks_chinese() {
     const CHINESE: [(&str, &str); 1] = [("LANG", "zh_CN.UTF-8")];
     let (dir, other) = (folder(), folder());
     let (_, err, _) = finished(dir.path(), &["serve"], &[("PORT", "eighty"), CHINESE[0]]);
-    assert!(err.contains("解决办法："), "{err}");
+    assert!(err.contains("PORT：“eighty”不是端口") && err.contains("解决办法：请填写 1 到 65535 之间的数"), "{err}");
+    let weak = [("PICGATE_ADMIN_PASSWORD", "12345678"), CHINESE[0]];
+    let (_, err, _) = finished(other.path(), &["serve", "--port", "0"], &weak);
+    assert!(err.contains("无法创建管理员账户：这个密码太容易被猜到"), "{err}");
     let (_, err, _) = finished(dir.path(), &["key"], &CHINESE);
     assert!(err.contains("先启动一次网关"), "{err}");
     let mut child =

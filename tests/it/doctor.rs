@@ -134,6 +134,11 @@ async fn a_wrong_configuration_is_all_that_is_told() {
 async fn a_folder_that_cannot_be_written_is_named_with_the_command_that_mends_it() {
     // Nobody creates files there, not even root.
     let sealed = Path::new("/sys/picgate");
+    let (report, _) = examined(dir.path(), &["--language", "zh"], &[("PORT", "eighty")]).await;
+    assert_eq!(
+        (&found(&report, "config_problem")["text"], remedy(&report, "config_problem")),
+        (&json!("PORT：“eighty”不是端口"), "请填写 1 到 65535 之间的数")
+    );
     let (report, code) = examined(sealed, &["--port", &free_port()], &[]).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "folder_not_writable").contains("chown -R"), "{report:#}");
@@ -324,7 +329,11 @@ async fn a_bucket_is_tried_and_left_as_it_was() {
     assert!(!report.to_string().contains(crate::support::bucket::SECRET), "no key is told");
     let (report, code) = examined(dir.path(), &["--port", &free_port()], &[("PICGATE_R2_BUCKET", "pictures")]).await;
     assert_eq!(code, 1);
-    assert!(remedy(&report, "bucket_incomplete").contains("secret"));
+    let (text, note) =
+        (found(&report, "bucket_incomplete")["text"].as_str().unwrap(), found(&report, "config_note")["text"].as_str().unwrap());
+    for told in [text, note] {
+        assert!(told.contains("PICGATE_R2_SECRET_ACCESS_KEY") && !told.contains("PICGATE_R2_BUCKET"), "{told}");
+    }
 }
 
 #[tokio::test]

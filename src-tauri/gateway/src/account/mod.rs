@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::{
-    model::{Millis, now},
+    model::{Saying, now},
     store::{
         Admin, Db, DbError, NewSession, SessionRow, admin, delete_other_sessions, delete_session, insert_admin, insert_session,
         list_sessions, session_by_token, set_admin_password, touch_session,
@@ -73,7 +73,7 @@ pub enum AccountError {
     BadUsername,
     /// The password cannot be used.
     #[error("{0}")]
-    BadPassword(&'static str),
+    BadPassword(Saying),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ArchiveError, Ask, End, FORMAT, Kept, Manifest, Name, Progress, pack::THUMBNAIL_MAX, place::Staging, seal};
 use crate::{
-    model::{MediaType, Sha256, is_affordable, now},
+    model::{MediaType, Saying, Sha256, is_affordable, now},
     store::{Admin, DbError, Files, Found, IMAGE_MAX, Layout, SecretsFile, Settled, Snapshot, Vetted},
 };
 
@@ -42,7 +42,7 @@ pub struct Restored {
     /// Whether others could reach the gateway, and no longer can.
     pub closed: bool,
     /// Settings and upstreams that were left out, and why.
-    pub dropped: Vec<(String, String)>,
+    pub dropped: Vec<(String, Saying)>,
     /// Settings and upstreams that decide who is reached, where pictures go and what is removed, and their values.
     pub notable: Vec<(String, String)>,
     /// Where that lies now which was there before.
