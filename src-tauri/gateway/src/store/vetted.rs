@@ -97,6 +97,14 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
     for mut row in rows {
         let name = row.name.clone();
         match row.check() {
+            Ok(()) if kept == UPSTREAMS_MAX => {
+                upstreams::delete(transaction, row.id)?;
+                let why = Saying::new(
+                    format!("超出了上游的数量上限 {UPSTREAMS_MAX}"),
+                    format!("is one too many: there may be {UPSTREAMS_MAX} upstreams"),
+                );
+                vetted.drop(&format!("upstream {name}"), &why);
+            }
             Ok(()) => {
                 if row.kind == "openai" && vetted.notable.len() < TOLD_MAX {
                     let disabled = if row.enabled { "" } else { " (disabled)" };
@@ -111,6 +119,7 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
             }
             Err(problems) => {
                 upstreams::delete(transaction, row.id)?;
+                let fields: Vec<&str> = problems.keys().copied().collect();
                 let why: Vec<String> = problems.iter().map(|(field, (_, problem))| format!("{field} {problem}")).collect();
                 let why = Saying::new(format!("这些内容不能用：{}", fields.join("、")), why.join("; "));
                 vetted.drop(&format!("upstream {name}"), &why);
@@ -120,7 +129,6 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
     Ok(vetted)
 }
 
-                let fields: Vec<&str> = problems.keys().copied().collect();
 fn settings(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut statement = connection.prepare("select key, value from settings order by key")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
