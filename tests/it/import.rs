@@ -424,3 +424,17 @@ async fn rows_of_megabytes_are_no_reason_to_hold_them_in_memory() {
     assert!(errors.len() < 100_000, "{} bytes are told", errors.len());
     assert!(peak > 0 && peak < IMPORT_MAX_KB, "peak memory was {peak} kB");
 }
+
+#[tokio::test]
+async fn a_name_in_the_old_database_does_not_steer_the_terminal() {
+    let (old, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(&fixture(), old.path());
+    let database = rusqlite::Connection::open(old.path().join("db/picgate.db")).unwrap();
+    let sql = "insert into images (id, image_id, local_path, r2_key, content_type, created_at)
+               values (9000, char(27) || '[2Jname', 'x', 'x', 'x', 'x')";
+    database.execute(sql, []).unwrap();
+    drop(database);
+    let (_, errors, _) = run(dir.path(), &["import", old.path().to_str().unwrap()], &[]).await;
+    let complaint = errors.lines().find(|line| line.starts_with("picgate: ") && line.contains("[2Jname")).expect("it is named");
+    assert!(!complaint.contains(char::is_control), "{complaint:?}");
+}
