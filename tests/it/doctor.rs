@@ -1,6 +1,9 @@
 //! `picgate doctor`: says of each thing that can be wrong what it is and what mends it, and disturbs nothing.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -44,9 +47,13 @@ fn remedy<'a>(report: &'a Value, code: &str) -> &'a str {
     found(report, code)["remedy"].as_str().unwrap_or_else(|| panic!("{code} has no remedy: {report:#}"))
 }
 
-/// A port where nobody listens.
+/// A port where nobody listens, nor will: outside those that systems give to whoever asks for any, as other tests do.
 fn free_port() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes run at the same time, and each begins elsewhere.
+    let begin = std::process::id() as u16 % 10_000;
+    let ports = std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    ports.take(10_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port").to_string()
 }
 
 /// The folder after a first start.
@@ -127,6 +134,11 @@ async fn a_wrong_configuration_is_all_that_is_told() {
     assert_eq!((code, report["findings"].as_array().unwrap().len()), (1, 2), "{report:#}");
     assert!(found(&report, "config_problem")["text"].as_str().unwrap().contains("PORT"));
     assert!(remedy(&report, "config_problem").contains("65535"));
+    let (report, _) = examined(dir.path(), &["--language", "zh"], &[("PORT", "eighty")]).await;
+    assert_eq!(
+        (&found(&report, "config_problem")["text"], remedy(&report, "config_problem")),
+        (&json!("PORT：“eighty”不是端口"), "请填写 1 到 65535 之间的数")
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -134,11 +146,6 @@ async fn a_wrong_configuration_is_all_that_is_told() {
 async fn a_folder_that_cannot_be_written_is_named_with_the_command_that_mends_it() {
     // Nobody creates files there, not even root.
     let sealed = Path::new("/sys/picgate");
-    let (report, _) = examined(dir.path(), &["--language", "zh"], &[("PORT", "eighty")]).await;
-    assert_eq!(
-        (&found(&report, "config_problem")["text"], remedy(&report, "config_problem")),
-        (&json!("PORT：“eighty”不是端口"), "请填写 1 到 65535 之间的数")
-    );
     let (report, code) = examined(sealed, &["--port", &free_port()], &[]).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "folder_not_writable").contains("chown -R"), "{report:#}");
@@ -283,7 +290,9 @@ async fn whoever_holds_the_port_is_told_apart() {
     let (report, code) = examined(dir.path(), &["--port", &app.gateway.address().port().to_string()], &[]).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "here_other_folder").contains("--data-dir"));
-    let (report, code) = examined(dir.path(), &["--port", &free_port(), "--host", "203.0.113.7"], &[]).await;
+    // Which port does not matter at an address that is not ours.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (report, code) = examined(dir.path(), &["--port", &port, "--host", "203.0.113.7"], &[]).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "port_refused").contains("--host"));
 }
@@ -357,23 +366,6 @@ async fn an_address_of_links_that_leads_elsewhere_is_told() {
 }
 
 #[tokio::test]
-async fn the_admin_api_examines_the_running_gateway() {
-    let app = TestApp::demo().await;
-    let admin = Admin::set_up(&app).await;
-    assert_eq!(admin.get("doctor").await["report"], Value::Null);
-    let drawn = app.send("/v1/images/generations", &json!({"prompt": "a cat", "response_format": "url"})).await;
-    assert_eq!(drawn.status(), 200);
-    let answer = admin.request(Method::POST, "doctor").header("accept-language", "zh-CN").send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let report: Value = answer.json().await.unwrap();
-    for code in ["gateway_ok", "here_ok", "db_ok", "admin_ok", "upstream_demo"] {
-        found(&report, code);
-    }
-    assert_eq!(found(&report, "admin_ok")["name"], "管理员");
-    assert_eq!(report["ok"], true, "{report:#}");
-    assert_eq!(admin.get("doctor").await["report"]["examined_at"], report["examined_at"]);
-}
-#[tokio::test]
 async fn behind_the_address_of_links_another_replica_may_answer() {
     let other = TestApp::demo().await;
     let (key, base) = (("PICGATE_GATEWAY_KEY", other.key.as_str()), ("PICGATE_PUBLIC_BASE_URL", other.url.as_str()));
@@ -396,3 +388,20 @@ async fn a_gateway_that_leaves_no_key_for_tries_is_not_taken_for_another_one() {
     assert_eq!(found(&report, "here_mute")["state"], "note");
 }
 
+#[tokio::test]
+async fn the_admin_api_examines_the_running_gateway() {
+    let app = TestApp::demo().await;
+    let admin = Admin::set_up(&app).await;
+    assert_eq!(admin.get("doctor").await["report"], Value::Null);
+    let drawn = app.send("/v1/images/generations", &json!({"prompt": "a cat", "response_format": "url"})).await;
+    assert_eq!(drawn.status(), 200);
+    let answer = admin.request(Method::POST, "doctor").header("accept-language", "zh-CN").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let report: Value = answer.json().await.unwrap();
+    for code in ["gateway_ok", "here_ok", "db_ok", "admin_ok", "upstream_demo"] {
+        found(&report, code);
+    }
+    assert_eq!(found(&report, "admin_ok")["name"], "管理员");
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert_eq!(admin.get("doctor").await["report"]["examined_at"], report["examined_at"]);
+}
