@@ -13,6 +13,7 @@ vi.stubGlobal(
     }
   },
 );
+const { m } = await import('../src/lib/messages');
 const { SettingsDraft } = await import('../src/lib/domain/settingsDraft.svelte');
 const { asking } = await import('../src/lib/domain/password/question.svelte');
 
@@ -101,7 +102,7 @@ it('are told apart from another bucket, which takes the password too', async () 
   draft.change('quota_window', '5 hours');
   const saved = draft.save();
   await vi.waitFor(() => expect(asking.question).not.toBeNull());
-  expect(asking.question!.title).toBe('Copy the pictures to this bucket?');
+  expect(asking.question!.title).toBe(m.bucket_use_title());
   asking.end();
   await saved;
   expect(held).toMatchObject({ r2_bucket: '', quota_window: '5 hours' });
