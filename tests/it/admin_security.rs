@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
 
 use super::admin::{Admin, code};
-use crate::support::{FakeUpstream, TestApp};
+use crate::support::{FakeBucket, FakeUpstream, TestApp, admin::until_cloud};
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/it/fixtures/headers.txt");
 
@@ -185,6 +185,35 @@ async fn a_session_alone_makes_no_rules_by_which_pictures_go_for_good() {
         assert_eq!(change(json!({limit: tight}), Some("correct horse")).await.status(), 200);
         assert_eq!(change(json!({switch: null}), None).await.status(), 200, "who is careful needs no password");
     }
+}
+
+#[tokio::test]
+async fn a_session_alone_sends_no_pictures_to_a_bucket_of_its_choice() {
+    let (app, bucket) = (TestApp::demo().await, FakeBucket::start().await);
+    let admin = Admin::set_up(&app).await;
+    let drawn: Value = admin.send(Method::POST, "draw-test", &json!({})).await;
+    let id = drawn["image"]["id"].as_str().expect("an id").to_owned();
+    let change = async |values: &Value, password: Option<&str>| {
+        let body = json!({"values": values, "password": password, "leave_images": true});
+        admin.request(Method::PATCH, "settings").json(&body).send().await.expect("an answer")
+    };
+    let mut whole = json!({"s3_endpoint": format!("http://{}", bucket.address), "r2_access_key_id": "AKID", "r2_bucket": "pictures"});
+    assert_eq!(change(&whole, None).await.status(), 200, "nothing is copied with a part of it");
+    let secret = json!({"r2_secret_access_key": crate::support::bucket::SECRET});
+    assert_eq!(code(change(&secret, None).await, 403).await, "password_needed");
+    whole["r2_secret_access_key"] = secret["r2_secret_access_key"].clone();
+    assert_eq!(code(change(&whole, None).await, 403).await, "password_needed", "from none to one");
+    assert_eq!(code(change(&whole, Some("wrong horse")).await, 401).await, "wrong_credentials");
+    assert!(bucket.seen(&Method::PUT).is_empty(), "nothing was sent there");
+    assert_eq!(change(&whole, Some("correct horse")).await.status(), 200);
+    until_cloud(&admin, &id, "stored").await;
+    for (key, value) in [("r2_bucket", "others"), ("s3_prefix", "theirs/"), ("s3_endpoint", "http://127.0.0.1:9")] {
+        assert_eq!(code(change(&json!({key: value}), None).await, 403).await, "password_needed", "{key}");
+    }
+    assert_eq!(change(&secret, None).await.status(), 200, "other credentials for the same place");
+    assert_eq!(change(&json!({"s3_write": "through"}), None).await.status(), 200);
+    assert_eq!(change(&json!({"r2_bucket": ""}), None).await.status(), 200, "no bucket takes nothing along");
+    assert_eq!(code(change(&json!({"r2_bucket": "pictures"}), None).await, 403).await, "password_needed", "not even the one of before");
 }
 
 /// Every route with a method, as the document has them; the document is made from the router.

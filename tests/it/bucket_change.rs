@@ -36,7 +36,7 @@ async fn with_evicted(upstream: &FakeUpstream, bucket: &FakeBucket, n: u32) -> (
 }
 
 async fn try_change(admin: &Admin<'_>, key: &str, value: &str, leave: bool) -> reqwest::Response {
-    let body = json!({"values": {key: value}, "leave_images": leave});
+    let body = json!({"values": {key: value}, "leave_images": leave, "password": "correct horse"});
     admin.request(Method::PATCH, "settings").json(&body).send().await.expect("an answer")
 }
 

@@ -129,7 +129,7 @@ async fn a_bucket_that_is_set_later_gets_what_was_drawn_before_and_mends_itself_
     assert_eq!(listed(&admin, &id).await["cloud"], "none");
     let mut values = json!({"s3_endpoint": format!("http://{}", bucket.address), "r2_access_key_id": "AKID", "r2_bucket": "pictures",
                             "r2_secret_access_key": "not-the-secret"});
-    let answer = admin.send(Method::PATCH, "settings", &json!({"values": values})).await;
+    let answer = admin.send(Method::PATCH, "settings", &json!({"values": values, "password": "correct horse"})).await;
     let item = |answer: &Value, key: &str| answer["items"].as_array().unwrap().iter().find(|item| item["key"] == key).unwrap().clone();
     assert_eq!(
         (item(&answer, "r2_secret_access_key")["value"].as_str(), item(&answer, "r2_secret_access_key")["is_set"].as_bool()),
@@ -338,7 +338,7 @@ async fn an_image_deleted_while_another_bucket_is_used_is_deleted_from_the_first
     let app = TestApp::over_with(&upstream, "up-model", &fixed).await;
     let admin = Admin::set_up(&app).await;
     let uses = async |name: &str| {
-        admin.send(Method::PATCH, "settings", &json!({"values": {"r2_bucket": name}})).await;
+        admin.send(Method::PATCH, "settings", &json!({"values": {"r2_bucket": name}, "password": "correct horse"})).await;
         until_bucket(&admin, "ok").await;
     };
     uses(BUCKET).await;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -75,17 +75,30 @@ fn one_folder_and_one_port_serve_one_gateway() {
     assert!(code == 1 && err.contains(&port) && err.contains("--port"), "{err}");
 }
 
+/// A process that ends with the test, also with one that fails.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn at_a_chinese_terminal_it_speaks_chinese() {
     const CHINESE: [(&str, &str); 1] = [("LANG", "zh_CN.UTF-8")];
     let (dir, other) = (folder(), folder());
     let (_, err, _) = finished(dir.path(), &["serve"], &[("PORT", "eighty"), CHINESE[0]]);
-    assert!(err.contains("解决办法："), "{err}");
+    assert!(err.contains("PORT：“eighty”不是端口") && err.contains("解决办法：请填写 1 到 65535 之间的数"), "{err}");
+    let weak = [("PICGATE_ADMIN_PASSWORD", "12345678"), CHINESE[0]];
+    let (_, err, _) = finished(other.path(), &["serve", "--port", "0"], &weak);
+    assert!(err.contains("无法创建管理员账户：这个密码太容易被猜到"), "{err}");
     let (_, err, _) = finished(dir.path(), &["key"], &CHINESE);
     assert!(err.contains("先启动一次网关"), "{err}");
-    let mut child =
-        command(dir.path(), &["serve", "--port", "0"]).envs(CHINESE).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let child = command(dir.path(), &["serve", "--port", "0"]).envs(CHINESE).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = Ending(child.unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map_while(Result::ok);
     let greeting: Vec<String> = lines.by_ref().take_while(|line| !line.contains("--host 0.0.0.0")).collect();
     let greeting = greeting.join("\n");
     for words in [
@@ -114,8 +127,7 @@ fn at_a_chinese_terminal_it_speaks_chinese() {
     assert!(code == 0 && out.contains("所有校验值都正确"), "{out}{err}");
     let (_, err, _) = finished(other.path(), &["import", archive], &CHINESE);
     assert!(err.contains("没有 Python 版 PicGate 的数据"), "{err}");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     let (_, err, _) = finished(dir.path(), &["healthcheck", "--port", port], &CHINESE);
     assert!(err.contains("没有响应"), "{err}");
     // What is said here comes before the system's language.

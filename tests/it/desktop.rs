@@ -200,6 +200,63 @@ async fn start(dir: &Path, shell: Option<&Arc<FakeShell>>) -> Result<Gateway, St
     Gateway::start_in_shell(&config(dir, &[]), None, shell).await
 }
 
+/// The app whose keys are in a keychain, and the keychain.
+async fn in_keychain() -> (TestApp, Arc<FakeKeychain>) {
+    let keychain = Arc::new(FakeKeychain::default());
+    let app = TestApp::in_shell(&FakeShell::with_keychain(&keychain), &[]).await;
+    (app, keychain)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_being_changed_holds_also_if_who_asked_for_it_goes() {
+    let (app, keychain) = in_keychain().await;
+    let admin = Admin::set_up(&app).await;
+    admin.send(Method::PUT, "shell/keychain", &json!({"on": true})).await;
+    let answer = keychain.ask_next();
+    let change = admin.request(Method::POST, "gateway-key").json(&json!({"key": "a-key-of-my-own", "password": "correct horse"}));
+    let client = tokio::spawn(change.send());
+    eventually("the keychain to be asked", async || keychain.has_asked().then_some(())).await;
+    client.abort();
+    // Time to notice it.
+    for _ in 0..20 {
+        admin.get("session").await;
+    }
+    drop(answer);
+    let models =
+        async |key: &str| app.http.get(format!("{}/v1/models", app.url)).bearer_auth(key).send().await.expect("an answer").status();
+    eventually("the new key to be good", async || (models("a-key-of-my-own").await == 200).then_some(())).await;
+    assert_eq!(models(&app.key).await, 401);
+    assert_eq!(keychain.values()["gateway_key"], "a-key-of-my-own");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_the_gateway_is_not_undone_by_who_opened_it_at_the_same_time() {
+    let (app, keychain) = in_keychain().await;
+    let admin = Admin::set_up(&app).await;
+    admin.send(Method::PUT, "shell/keychain", &json!({"on": true})).await;
+    admin.send(Method::POST, "listen", &json!({"reach": "everyone", "password": "correct horse"})).await;
+    // Both wait behind another change.
+    let answer = keychain.ask_next();
+    let change = admin.request(Method::POST, "gateway-key").json(&json!({"password": "correct horse"})).send();
+    let changing = tokio::spawn(change);
+    eventually("the keychain to be asked", async || keychain.has_asked().then_some(())).await;
+    let set = |reach: &str| tokio::spawn(admin.request(Method::POST, "listen").json(&json!({"reach": reach})).send());
+    let closing = set("this_computer");
+    for _ in 0..20 {
+        admin.get("listen").await;
+    }
+    let opening = set("everyone");
+    for _ in 0..20 {
+        admin.get("listen").await;
+    }
+    drop(answer);
+    assert_eq!(changing.await.expect("ends").expect("an answer").status(), 200);
+    assert_eq!(closing.await.expect("ends").expect("an answer").status(), 200);
+    let _ = opening.await.expect("ends").expect("an answer");
+    assert_eq!(admin.get("listen").await["reach"], "this_computer");
+}
+
 #[tokio::test]
 async fn keys_move_to_the_keychain_and_back_and_are_always_in_one_of_the_two() {
     let keychain = Arc::new(FakeKeychain::default());

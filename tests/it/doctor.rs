@@ -1,6 +1,9 @@
 //! `picgate doctor`: says of each thing that can be wrong what it is and what mends it, and disturbs nothing.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -44,9 +47,13 @@ fn remedy<'a>(report: &'a Value, code: &str) -> &'a str {
     found(report, code)["remedy"].as_str().unwrap_or_else(|| panic!("{code} has no remedy: {report:#}"))
 }
 
-/// A port where nobody listens.
+/// A port where nobody listens, nor will: outside those that systems give to whoever asks for any, as other tests do.
 fn free_port() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes run at the same time, and each begins elsewhere.
+    let begin = std::process::id() as u16 % 10_000;
+    let ports = std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    ports.take(10_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port").to_string()
 }
 
 /// The folder after a first start.
@@ -127,6 +134,11 @@ async fn a_wrong_configuration_is_all_that_is_told() {
     assert_eq!((code, report["findings"].as_array().unwrap().len()), (1, 2), "{report:#}");
     assert!(found(&report, "config_problem")["text"].as_str().unwrap().contains("PORT"));
     assert!(remedy(&report, "config_problem").contains("65535"));
+    let (report, _) = examined(dir.path(), &["--language", "zh"], &[("PORT", "eighty")]).await;
+    assert_eq!(
+        (&found(&report, "config_problem")["text"], remedy(&report, "config_problem")),
+        (&json!("PORT：“eighty”不是端口"), "请填写 1 到 65535 之间的数")
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -278,7 +290,9 @@ async fn whoever_holds_the_port_is_told_apart() {
     let (report, code) = examined(dir.path(), &["--port", &app.gateway.address().port().to_string()], &[]).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "here_other_folder").contains("--data-dir"));
-    let (report, code) = examined(dir.path(), &["--port", &free_port(), "--host", "203.0.113.7"], &[]).await;
+    // Which port does not matter at an address that is not ours.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (report, code) = examined(dir.path(), &["--port", &port, "--host", "203.0.113.7"], &[]).await;
     assert_eq!(code, 1);
     assert!(remedy(&report, "port_refused").contains("--host"));
 }
@@ -324,7 +338,11 @@ async fn a_bucket_is_tried_and_left_as_it_was() {
     assert!(!report.to_string().contains(crate::support::bucket::SECRET), "no key is told");
     let (report, code) = examined(dir.path(), &["--port", &free_port()], &[("PICGATE_R2_BUCKET", "pictures")]).await;
     assert_eq!(code, 1);
-    assert!(remedy(&report, "bucket_incomplete").contains("secret"));
+    let (text, note) =
+        (found(&report, "bucket_incomplete")["text"].as_str().unwrap(), found(&report, "config_note")["text"].as_str().unwrap());
+    for told in [text, note] {
+        assert!(told.contains("PICGATE_R2_SECRET_ACCESS_KEY") && !told.contains("PICGATE_R2_BUCKET"), "{told}");
+    }
 }
 
 #[tokio::test]
@@ -345,6 +363,29 @@ async fn an_address_of_links_that_leads_elsewhere_is_told() {
     let (report, code) = told(&app.url).await;
     assert_eq!(code, 0, "{report:#}");
     found(&report, "public_ok");
+}
+
+#[tokio::test]
+async fn behind_the_address_of_links_another_replica_may_answer() {
+    let other = TestApp::demo().await;
+    let (key, base) = (("PICGATE_GATEWAY_KEY", other.key.as_str()), ("PICGATE_PUBLIC_BASE_URL", other.url.as_str()));
+    let app = TestApp::with(&[key, base]).await;
+    let (report, code) = examined(app.dir.path(), &["--port", &app.gateway.address().port().to_string()], &[key, base]).await;
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(found(&report, "public_another")["state"], "note");
+    let admin = Admin::set_up(&app).await;
+    let checked = admin.send(Method::POST, "connect/check", &json!({"base_url": format!("{}/v1", other.url)})).await;
+    assert_eq!((&checked["ok"], &checked["steps"][1]["code"]), (&json!(true), &json!("wrong_key")), "{checked}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_leaves_no_key_for_tries_is_not_taken_for_another_one() {
+    let app = TestApp::demo().await;
+    let address = app.gateway.address();
+    std::fs::write(app.store().join("running.json"), json!({"address": address, "pid": 1}).to_string()).unwrap();
+    let (report, code) = examined(app.dir.path(), &["--port", &address.port().to_string()], &[]).await;
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(found(&report, "here_mute")["state"], "note");
 }
 
 #[tokio::test]

@@ -81,6 +81,26 @@ async fn a_session_ends_at_once_while_the_database_takes_no_writes() {
 }
 
 #[tokio::test]
+async fn a_session_that_ended_while_the_database_took_no_writes_does_not_come_back_with_a_restart() {
+    let app = TestApp::demo().await;
+    let kept = Admin::set_up(&app).await;
+    let left = log_in(&app).await;
+    let database = rusqlite::Connection::open(app.store().join("picgate.sqlite3")).expect("opens");
+    database.execute_batch("begin immediate").expect("nobody else writes now");
+    assert_eq!(left.request(Method::POST, "session/logout").send().await.expect("an answer").status(), 204);
+    database.execute_batch("rollback").expect("ends");
+    drop(database);
+    let cookies = [kept.cookie.clone(), left.cookie.clone()];
+    let app = TestApp::in_folder(app.stop().await, &[]).await;
+    let mut read = Vec::new();
+    for cookie in &cookies {
+        let answer = Admin::again(&app, cookie).request(Method::GET, "settings").send().await.expect("an answer");
+        read.push(answer.status().as_u16());
+    }
+    assert_eq!(read, [200, 401]);
+}
+
+#[tokio::test]
 async fn people_get_in_while_the_database_takes_no_writes() {
     let app = TestApp::demo().await;
     let before = Admin::set_up(&app).await;

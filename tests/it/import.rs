@@ -389,6 +389,7 @@ const IMPORT_MAX_KB: u64 = 100 * 1024;
 #[tokio::test]
 async fn rows_of_megabytes_are_no_reason_to_hold_them_in_memory() {
     let (old, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = dir.path().join("data");
     copy(&fixture(), old.path());
     let database = rusqlite::Connection::open(old.path().join("db/picgate.db")).unwrap();
     // 100 rows with 2 MB each, in every place that is read as text.
@@ -407,8 +408,11 @@ async fn rows_of_megabytes_are_no_reason_to_hold_them_in_memory() {
         database.execute_batch(&sql).unwrap();
     }
     drop(database);
-    let mut command = process::command(dir.path(), &["import", old.path().to_str().unwrap()]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = process::command(&data, &["import", old.path().to_str().unwrap()]);
+    // Into files: nobody reads a pipe while it runs.
+    let (said, errors) = (dir.path().join("said"), dir.path().join("errors"));
+    let file = |path: &Path| Stdio::from(std::fs::File::create(path).unwrap());
+    let mut child = command.stdout(file(&said)).stderr(file(&errors)).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -417,10 +421,23 @@ async fn rows_of_megabytes_are_no_reason_to_hold_them_in_memory() {
         peak = peak.max(now.unwrap_or(0));
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
-    let output = child.wait_with_output().unwrap();
-    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, errors) = (std::fs::read_to_string(said).unwrap(), std::fs::read_to_string(errors).unwrap());
     assert!(said.contains("2 images taken over"), "{said} {errors}");
     assert!(errors.contains("row 3001: its name is no image id"), "{errors}");
     assert!(errors.len() < 100_000, "{} bytes are told", errors.len());
     assert!(peak > 0 && peak < IMPORT_MAX_KB, "peak memory was {peak} kB");
+}
+
+#[tokio::test]
+async fn a_name_in_the_old_database_does_not_steer_the_terminal() {
+    let (old, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(&fixture(), old.path());
+    let database = rusqlite::Connection::open(old.path().join("db/picgate.db")).unwrap();
+    let sql = "insert into images (id, image_id, local_path, r2_key, content_type, created_at)
+               values (9000, char(27) || '[2Jname', 'x', 'x', 'x', 'x')";
+    database.execute(sql, []).unwrap();
+    drop(database);
+    let (_, errors, _) = run(dir.path(), &["import", old.path().to_str().unwrap()], &[]).await;
+    let complaint = errors.lines().find(|line| line.starts_with("picgate: ") && line.contains("[2Jname")).expect("it is named");
+    assert!(!complaint.contains(char::is_control), "{complaint:?}");
 }

@@ -203,3 +203,21 @@ async fn settings_of_an_archive_are_checked_as_the_admins_page_does_and_dangerou
         ["cache_cap_mb", "cache_ttl_hours", "evict_last_copy", "gateway_model", "keep_uploads", "public_base_url", "retention_days"];
     assert_eq!(kept, [&known[..], &["task_model"]].concat());
 }
+
+#[tokio::test]
+async fn an_archive_brings_no_more_upstreams_than_can_be_added() {
+    let work = tempfile::tempdir().unwrap();
+    let sql = "with recursive n (n) as (select 1 union all select n + 1 from n where n < 60)
+        insert into upstreams (name, kind, base_url, model, enabled, priority, created_at)
+        select 'u' || n, 'openai', 'https://api.example.com/v1', 'm', n > 5, n, 1 from n";
+    let (path, _) = crafted(work.path(), sql).await;
+    let target = tempfile::tempdir().unwrap();
+    let (said, errors, code) = run(target.path(), &["restore", text(&path)], &[]).await;
+    assert_eq!(code, 0, "{said} {errors}");
+    // Those that are used stay first.
+    assert!(errors.contains("left out: upstream u60: ") && errors.contains("left out: upstream u5: "), "{errors}");
+    assert_eq!(errors.matches("left out: upstream ").count(), 10, "{errors}");
+    let restored = TestApp::in_folder(target, &[]).await;
+    let admin = Admin::set_up(&restored).await;
+    assert_eq!(admin.get("upstreams").await["items"].as_array().map(Vec::len), Some(50));
+}

@@ -70,7 +70,24 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "upstream",
         ],
     ),
-    ("cli", &["archive", "config", "doctor", "import", "library", "logbook", "model", "server", "shell", "store"]),
+    (
+        "cli",
+        &[
+            "account",
+            "archive",
+            "cloud",
+            "config",
+            "doctor",
+            "import",
+            "library",
+            "logbook",
+            "model",
+            "providers",
+            "server",
+            "shell",
+            "store",
+        ],
+    ),
 ];
 
 /// The same for the desktop app (src-tauri/src/desktop). `mod` itself, which puts the parts together, may use all of them, and
@@ -266,6 +283,47 @@ fn every_file_says_what_it_is_for() {
         let lines = without_tests(&text).lines().count();
         assert!(lines <= 460, "{} has {lines} lines: two ideas in one?", path.display());
     }
+}
+
+/// What stands in the parentheses behind each `call`, up to the one that closes it.
+fn arguments<'a>(text: &'a str, call: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(call).skip(1).map(|rest| {
+        let mut depth = 1;
+        let end = rest.char_indices().find_map(|(at, c)| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            (depth == 0).then_some(at)
+        });
+        &rest[..end.unwrap_or(rest.len())]
+    })
+}
+
+#[test]
+fn what_is_said_of_an_upstream_in_our_words_is_said_in_both_languages() {
+    for (_, path) in modules() {
+        let text = std::fs::read_to_string(&path).expect("reads");
+        let english = arguments(without_tests(&text), "UpstreamError::new(").find(|given| given.replace("\"\"", "").contains('"'));
+        assert_eq!(english, None, "{}: UpstreamError::ours takes both", path.display());
+    }
+}
+
+#[test]
+fn every_failure_of_the_admin_api_has_words_in_the_ui() {
+    let ui = std::fs::read_to_string(source().join("../../../ui/src/lib/ui/explain.ts")).expect("reads");
+    let (_, known) = ui.split_once("const KNOWN").expect("the words");
+    let mut codes = BTreeSet::new();
+    for path in files(&source().join("http/admin")) {
+        let text = std::fs::read_to_string(&path).expect("reads");
+        for call in
+            ["AdminError::new(", "AdminError::concerns(", "AdminError::field(", "AdminError::invalid(", "Self::new(", "Self::field("]
+        {
+            let quoted = arguments(without_tests(&text), call).filter_map(|given| given.split('"').nth(1));
+            codes.extend(quoted.filter(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).map(str::to_owned));
+        }
+    }
+    assert!(codes.len() > 25, "{codes:?}");
+    let silent: Vec<_> =
+        codes.iter().filter(|code| !known.contains(&format!("  {code}: ()")) && !known.contains(&format!("'{code}'"))).collect();
+    assert!(silent.is_empty(), "no words for {silent:?}");
 }
 
 #[test]

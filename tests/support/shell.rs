@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
 };
 
@@ -19,6 +20,8 @@ pub struct FakeKeychain {
     pub locked: AtomicBool,
     /// It says that it keeps what it forgets.
     pub forgetful: AtomicBool,
+    /// Its user is asked before something is written.
+    asks: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl FakeKeychain {
@@ -26,6 +29,18 @@ impl FakeKeychain {
     pub fn values(&self) -> BTreeMap<String, String> {
         let keys = self.keys.lock().expect("a lock");
         keys.iter().map(|(name, value)| (name.rsplit('/').next().expect("a name").to_owned(), value.clone())).collect()
+    }
+
+    /// The next time that something is written, its user is asked first, and answers when what is returned is dropped.
+    pub fn ask_next(&self) -> mpsc::Sender<()> {
+        let (answer, asks) = mpsc::channel();
+        *self.asks.lock().expect("a lock") = Some(asks);
+        answer
+    }
+
+    /// Whether its user is being asked, or was.
+    pub fn has_asked(&self) -> bool {
+        self.asks.lock().expect("a lock").is_none()
     }
 
     fn open(&self) -> Result<(), String> {
@@ -41,6 +56,10 @@ impl Keychain for FakeKeychain {
 
     fn set(&self, name: &str, value: &str) -> Result<(), String> {
         self.open()?;
+        let asks = self.asks.lock().expect("a lock").take();
+        if let Some(answer) = asks {
+            let _ = answer.recv();
+        }
         if !self.forgetful.load(Ordering::Relaxed) {
             self.keys.lock().expect("a lock").insert(name.to_owned(), value.to_owned());
         }

@@ -14,6 +14,7 @@ vi.stubGlobal(
     }
   },
 );
+const { m } = await import('../src/lib/messages');
 const { SettingsDraft } = await import('../src/lib/domain/settingsDraft.svelte');
 const { asking } = await import('../src/lib/domain/password/question.svelte');
 
@@ -38,20 +39,30 @@ const items = (held: Record<string, string>): Setting[] => [
   },
 ];
 
+const bucket = (): Setting => ({
+  key: 'r2_bucket',
+  value: held.r2_bucket!,
+  default: '',
+  shape: { kind: 'text', max: 256 },
+  section: 'bucket',
+  locked_by: null,
+  is_set: held.r2_bucket !== '',
+});
+
 let held: Record<string, string> = {};
 
 beforeEach(() => {
-  held = { delete_cloud_with_metadata: 'false', quota_window: '' };
+  held = { delete_cloud_with_metadata: 'false', quota_window: '', r2_bucket: '' };
   vi.stubGlobal('fetch', async (request: Request) => {
     const body = (await request.json()) as { values: Record<string, string>; password?: string };
     const refused = (status: number, code: string) =>
       Response.json({ error: { code, message: 'no', fields: {}, count: null } }, { status });
-    if ('delete_cloud_with_metadata' in body.values) {
+    if ('delete_cloud_with_metadata' in body.values || body.values.r2_bucket) {
       if (!body.password) return refused(403, 'password_needed');
       if (body.password !== 'correct horse') return refused(401, 'wrong_credentials');
     }
     Object.assign(held, body.values);
-    return Response.json({ items: items(held) });
+    return Response.json({ items: [...items(held), bucket()] });
   });
 });
 
@@ -71,7 +82,7 @@ it('are saved with the password, and a wrong one is asked for again', async () =
   expect(asking.question).not.toBeNull();
   await asking.try('correct horse');
   await saved;
-  expect(held).toEqual({ delete_cloud_with_metadata: 'true', quota_window: '5 hours' });
+  expect(held).toMatchObject({ delete_cloud_with_metadata: 'true', quota_window: '5 hours' });
   expect(draft.unsaved).toBe(false);
 });
 
@@ -79,8 +90,29 @@ it('stay as they are without it, and everything else is saved', async () => {
   const { draft, saved } = await typed();
   asking.end();
   await saved;
-  expect(held).toEqual({ delete_cloud_with_metadata: 'false', quota_window: '5 hours' });
+  expect(held).toMatchObject({ delete_cloud_with_metadata: 'false', quota_window: '5 hours' });
   expect(draft.shown(draft.find('delete_cloud_with_metadata')!)).toBe('false');
   expect(draft.unsaved).toBe(false);
   expect(draft.failure).toBeNull();
+});
+
+it('are told apart from another bucket, which takes the password too', async () => {
+  const draft = new SettingsDraft();
+  draft.take([...items(held), bucket()]);
+  draft.change('r2_bucket', 'pictures');
+  draft.change('quota_window', '5 hours');
+  const saved = draft.save();
+  await vi.waitFor(() => expect(asking.question).not.toBeNull());
+  expect(asking.question!.title).toBe(m.bucket_use_title());
+  asking.end();
+  await saved;
+  expect(held).toMatchObject({ r2_bucket: '', quota_window: '5 hours' });
+  expect(draft.shown(draft.find('r2_bucket')!)).toBe('');
+
+  draft.change('r2_bucket', 'pictures');
+  const again = draft.save();
+  await vi.waitFor(() => expect(asking.question).not.toBeNull());
+  await asking.try('correct horse');
+  await again;
+  expect(held.r2_bucket).toBe('pictures');
 });

@@ -10,6 +10,7 @@ mod state;
 mod words;
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
@@ -176,11 +177,17 @@ impl ServeFlags {
 
 fn say(text: &str) {
     // A closed pipe is the reader's business.
-    let _ = writeln!(io::stdout(), "{text}");
+    let _ = writeln!(io::stdout(), "{}", harmless(text));
 }
 
 fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "picgate: {text}");
+    let _ = writeln!(io::stderr(), "picgate: {}", harmless(text));
+}
+
+/// Text for a terminal: archives and old databases are written by others, and control characters would steer it.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n';
+    if text.contains(steers) { text.replace(steers, "\u{fffd}").into() } else { text.into() }
 }
 
 fn in_runtime(task: impl Future<Output = ExitCode>) -> ExitCode {

@@ -56,7 +56,7 @@ pub fn from_row(row: &UpstreamRow, api_key: Secret) -> Result<Arc<dyn Upstream>,
     if row.kind == "demo" {
         return Ok(Arc::new(Demo::default()));
     }
-    let bad_url = |_| UpstreamError::new(crate::upstream::Class::Connection, "its base URL is not valid");
+    let bad_url = |_| UpstreamError::ours(crate::upstream::Class::Connection, "它的地址不是有效的网址", "its base URL is not valid");
     let config = OpenAiConfig {
         name: row.name.clone(),
         base_url: row.base_url.parse().map_err(bad_url)?,

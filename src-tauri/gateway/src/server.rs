@@ -25,6 +25,7 @@ use self::{
 };
 
 use crate::{
+    account::Account,
     activity::{self, Activity},
     config::Config,
     events::Events,
@@ -62,6 +63,7 @@ pub struct Gateway {
     model: String,
     ticket: Option<Secret>,
     relay: Relay,
+    account: Account,
     sweep: Sweep,
     health: Arc<Health>,
     db: Db,
@@ -163,7 +165,7 @@ impl Gateway {
         loops.spawn(jobs::copy_to_bucket(library.clone(), background.clone()));
         loops.spawn(sweep.clone().run(background.clone()));
         let sweep_handle = sweep.clone();
-        loops.spawn(forget_answers(relay.clone(), background.clone()));
+        loops.spawn(tidy(relay.clone(), account.clone(), background.clone()));
         loops.spawn(jobs::index_words(db.clone(), background.clone()));
         loops.spawn(activity::write(db.clone(), records, events.clone(), background.clone()));
         loops.spawn(jobs::check_library(library.clone(), health.clone(), began, background.clone()));
@@ -174,6 +176,7 @@ impl Gateway {
         let listening = Listening::default();
         let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());
         let probe_key = ProbeKey::random();
+        let own_account = account.clone();
         let app = App {
             relay: relay.clone(),
             library,
@@ -187,6 +190,7 @@ impl Gateway {
             archives: Archives::default(),
             events: events.clone(),
             changing: Arc::default(),
+            tasks: connections.clone(),
             doctor: http::Doctor::default(),
             probe_key: probe_key.clone(),
             key_marks: KeyMarks::random(),
@@ -215,6 +219,7 @@ impl Gateway {
             model,
             ticket,
             relay,
+            account: own_account,
             sweep: sweep_handle,
             health,
             db,
@@ -320,6 +325,9 @@ impl Gateway {
         if let Err(error) = self.relay.library().access().flush(&self.db).await {
             tracing::warn!(%error, "times of last access are lost");
         }
+        if let Err(error) = self.account.settle().await {
+            tracing::warn!(%error, "sessions that were ended live on after the next start");
+        }
         self.db.close().await;
     }
 }
@@ -332,12 +340,15 @@ fn fetcher(config: &Config) -> Result<Fetcher, StartError> {
     Fetcher::new(policy, Limits::default()).map_err(|e| StartError::Fetcher(e.to_string()))
 }
 
-/// How often answers that nobody came back for are looked for.
-const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// How often answers that nobody came back for are looked for, and ended sessions that are not written yet.
+const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 
-async fn forget_answers(relay: Relay, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(FORGET_INTERVAL)).await.is_some() {
+async fn tidy(relay: Relay, account: Account, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(TIDY_INTERVAL)).await.is_some() {
         relay.tidy();
+        if let Err(error) = account.settle().await {
+            tracing::debug!(%error, "the end of a session cannot be written yet");
+        }
     }
 }
 

@@ -187,7 +187,7 @@ impl Settings {
             match table.get(key).map(|stored| setting.check(stored)) {
                 Some(Ok(stored)) => stored,
                 Some(Err(problem)) => {
-                    tracing::warn!(key, problem, "this setting cannot be used; the default holds");
+                    tracing::warn!(key, %problem, "this setting cannot be used; the default holds");
                     setting.default.to_owned()
                 }
                 None => setting.default.to_owned(),

@@ -91,6 +91,22 @@ function losesMore(values) {
     );
 }
 
+/** Whether copies would go where none go now. */
+function movesBucket(values) {
+    const setting = (key) => state.settings.find((one) => one.key === key);
+    const after = (key) => (key in values ? (values[key] ?? setting(key).default) : setting(key).value);
+    const place = (of) =>
+        [of('r2_account_id') || of('s3_endpoint'), of('r2_bucket'), of('s3_prefix')].join('|');
+    const secret = 'r2_secret_access_key';
+    const hasSecret = secret in values ? !!values[secret] : setting(secret).is_set;
+    const uses =
+        (after('r2_account_id') || after('s3_endpoint')) &&
+        after('r2_bucket') &&
+        after('r2_access_key_id') &&
+        hasSecret;
+    return uses && (!state.bucket || place(after) !== place((key) => setting(key).value));
+}
+
 export const closed = {
     'GET /settings': () => ({ items: state.settings }),
     'PATCH /settings': ({ body }) => {
@@ -106,7 +122,7 @@ export const closed = {
         const moves = Object.keys(body.values ?? {}).some((key) => /^r2_|^s3_(endpoint|prefix)/.test(key));
         if (moves && state.bucket && alone > 0 && !body.leave_images)
             throw new Failure(409, 'images_left_behind', 'images are in the bucket alone', { count: alone });
-        if (losesMore(body.values ?? {})) confirmed(body.password);
+        if (losesMore(body.values ?? {}) || movesBucket(body.values ?? {})) confirmed(body.password);
         if (moves)
             state.leftBehind = alone > 0 && state.bucket ? { count: alone, place: 'old/pictures' } : null;
         for (const [key, value] of Object.entries(body.values ?? {})) {

@@ -6,32 +6,42 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// See the module; by their numbers.
+use crate::{model::Millis, store::SessionRow};
+
+/// A session: its number, and when it was opened, for numbers are given again.
+pub type Which = (i64, Millis);
+
+/// See the module.
 #[derive(Debug, Default)]
-pub struct Ended(Mutex<BTreeSet<i64>>);
+pub struct Ended(Mutex<BTreeSet<Which>>);
+
+/// Which one a row is about.
+pub fn which(row: &SessionRow) -> Which {
+    (row.id, row.created_at)
+}
 
 impl Ended {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<i64>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<Which>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// They have ended, from now on.
-    pub fn note(&self, sessions: &[i64]) {
+    pub fn note(&self, sessions: &[Which]) {
         self.lock().extend(sessions);
     }
 
     /// The database knows of them, or there is no such session.
-    pub fn forget(&self, sessions: &[i64]) {
+    pub fn forget(&self, sessions: &[Which]) {
         self.lock().retain(|session| !sessions.contains(session));
     }
 
     /// Whether this one has ended.
-    pub fn has(&self, session: i64) -> bool {
-        self.lock().contains(&session)
+    pub fn has(&self, row: &SessionRow) -> bool {
+        self.lock().contains(&which(row))
     }
 
     /// All that the database has to be told.
-    pub fn list(&self) -> Vec<i64> {
+    pub fn list(&self) -> Vec<Which> {
         self.lock().iter().copied().collect()
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::{
-    model::{Millis, now},
+    model::{Saying, now},
     store::{
         Admin, Db, DbError, NewSession, SessionRow, admin, delete_other_sessions, delete_session, insert_admin, insert_session,
         list_sessions, session_by_token, set_admin_password, touch_session,
@@ -23,7 +23,7 @@ use crate::{
 pub use password::{PASSWORD_MAX, PASSWORD_MIN};
 pub use ticket::Tickets;
 
-use ended::Ended;
+use ended::{Ended, Which, which};
 use losses::Losses;
 use password::{hash, verify};
 use spare::Spare;
@@ -73,7 +73,7 @@ pub enum AccountError {
     BadUsername,
     /// The password cannot be used.
     #[error("{0}")]
-    BadPassword(&'static str),
+    BadPassword(Saying),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -247,15 +247,13 @@ impl Account {
         let row = NewSession { token: digest(token.expose()), at: now(), address: visitor.address.to_string(), agent };
         let ended = (now() - ms(IDLE), now() - ms(ABSOLUTE));
         let kept = row.clone();
-        let owed = self.ended.list();
-        let told = owed.clone();
-        let written = self.db.write(move |t| {
-            // First, for their numbers may be given to others.
-            owed.iter().try_for_each(|session| delete_session(t, *session).map(drop))?;
-            insert_session(t, &row, ended)
-        });
-        match written.await {
-            Ok(_) => self.ended.forget(&told),
+        match self.db.write(move |t| insert_session(t, &row, ended)).await {
+            // Writing works again.
+            Ok(_) => {
+                if let Err(error) = self.settle().await {
+                    tracing::debug!(%error, "the end of a session cannot be written yet");
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "a session cannot be written; it is kept in memory, so that somebody can make room");
                 self.spare.open(kept);
@@ -264,15 +262,18 @@ impl Account {
         Ok(token)
     }
 
-    /// Writes that a session was used, and what is owed.
-    async fn touched(&self, session: i64, at: Millis) -> Result<(), AccountError> {
+    /// Writes which sessions have ended while the database could not be told. To be called now and then, and at the end of the
+    /// program: what is owed then comes back with the next start.
+    ///
+    /// # Errors
+    /// [`AccountError::Db`]; it is still owed then.
+    pub async fn settle(&self) -> Result<(), AccountError> {
         let owed = self.ended.list();
+        if owed.is_empty() {
+            return Ok(());
+        }
         let told = owed.clone();
-        let written = self.db.write(move |t| {
-            owed.iter().try_for_each(|session| delete_session(t, *session).map(drop))?;
-            touch_session(t, session, at)
-        });
-        written.await?;
+        self.db.write(move |t| owed.iter().try_for_each(|(id, created_at)| delete_session(t, *id, *created_at).map(drop))).await?;
         self.ended.forget(&told);
         Ok(())
     }
@@ -289,12 +290,13 @@ impl Account {
             Some(row) => self.username().await?.map(|username| (row, username)),
             None => self.db.read(move |c| session_by_token(c, &token)).await?,
         };
-        let Some((row, username)) = found.filter(|(row, _)| !self.ended.has(row.id)) else { return Ok(None) };
+        let Some((row, username)) = found.filter(|(row, _)| !self.ended.has(row)) else { return Ok(None) };
         let has_ended = row.seen_at < present - ms(IDLE) || row.created_at < present - ms(ABSOLUTE);
         let noted = if has_ended {
             self.end(row.id).await.map(drop)
         } else if row.id >= 0 && row.seen_at < present - ms(TOUCH_EVERY) {
-            self.touched(row.id, present).await
+            let session = row.id;
+            self.db.write(move |t| touch_session(t, session, present)).await.map_err(AccountError::from)
         } else {
             Ok(())
         };
@@ -312,7 +314,7 @@ impl Account {
     pub async fn sessions(&self) -> Result<Vec<SessionRow>, AccountError> {
         let (idle, absolute) = (now() - ms(IDLE), now() - ms(ABSOLUTE));
         let rows = self.db.read(list_sessions).await?;
-        let lives = |row: &SessionRow| row.seen_at >= idle && row.created_at >= absolute && !self.ended.has(row.id);
+        let lives = |row: &SessionRow| row.seen_at >= idle && row.created_at >= absolute && !self.ended.has(row);
         Ok(self.spare.list().into_iter().rev().chain(rows).filter(lives).collect())
     }
 
@@ -324,13 +326,12 @@ impl Account {
         if self.spare.end(session) {
             return Ok(true);
         }
-        let exists = self.db.read(list_sessions).await?.iter().any(|row| row.id == session) && !self.ended.has(session);
-        if exists {
-            self.ended.note(&[session]);
-            let written = self.db.write(move |t| delete_session(t, session).map(drop)).await;
-            self.told(&[session], written);
-        }
-        Ok(exists)
+        let rows = self.db.read(list_sessions).await?;
+        let Some(ended) = rows.iter().find(|row| row.id == session && !self.ended.has(row)).map(which) else { return Ok(false) };
+        self.ended.note(&[ended]);
+        let written = self.db.write(move |t| delete_session(t, ended.0, ended.1).map(drop)).await;
+        self.told(&[ended], written);
+        Ok(true)
     }
 
     /// Ends all sessions but this one, as [`Self::end`] does.
@@ -339,7 +340,8 @@ impl Account {
     /// [`AccountError::Db`] if the database cannot even be read.
     pub async fn end_others(&self, session: i64) -> Result<(), AccountError> {
         self.spare.end_others(session);
-        let others: Vec<i64> = self.db.read(list_sessions).await?.into_iter().map(|row| row.id).filter(|id| *id != session).collect();
+        let rows = self.db.read(list_sessions).await?;
+        let others: Vec<Which> = rows.iter().filter(|row| row.id != session).map(which).collect();
         self.ended.note(&others);
         let written = self.db.write(move |t| delete_other_sessions(t, session)).await;
         self.told(&others, written);
@@ -347,7 +349,7 @@ impl Account {
     }
 
     /// Whether it could be written that these have ended; if not, it is owed.
-    fn told(&self, ended: &[i64], written: Result<(), DbError>) {
+    fn told(&self, ended: &[Which], written: Result<(), DbError>) {
         match written {
             Ok(()) => self.ended.forget(ended),
             Err(error) => tracing::warn!(%error, "the end of a session cannot be written yet; it holds all the same"),

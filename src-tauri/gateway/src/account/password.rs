@@ -2,7 +2,7 @@
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash::SaltString};
 
-use crate::model::is_affordable;
+use crate::model::{Saying, is_affordable};
 
 /// Shortest password, in bytes.
 pub const PASSWORD_MIN: usize = 8;
@@ -64,17 +64,17 @@ fn argon2() -> Argon2<'static> {
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn check(password: &str, username: &str) -> Result<(), &'static str> {
+pub fn check(password: &str, username: &str) -> Result<(), Saying> {
     if password.len() < PASSWORD_MIN {
-        return Err("the password must have at least 8 characters");
+        return Err(Saying::new("密码至少要有 8 个字符", "the password must have at least 8 characters"));
     }
     if password.len() > PASSWORD_MAX {
-        return Err("the password must have at most 1024 bytes");
+        return Err(Saying::new("密码最多 1024 字节", "the password must have at most 1024 bytes"));
     }
     let lower = password.to_lowercase();
     let first = lower.chars().next();
     if COMMON.contains(&lower.as_str()) || lower.chars().all(|c| Some(c) == first) || lower == username.to_lowercase() {
-        return Err("this password is one of the first that are tried");
+        return Err(Saying::new("这个密码太容易被猜到", "this password is one of the first that are tried"));
     }
     Ok(())
 }

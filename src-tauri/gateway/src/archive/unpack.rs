@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ArchiveError, Ask, End, FORMAT, Kept, Manifest, Name, Progress, pack::THUMBNAIL_MAX, place::Staging, seal};
 use crate::{
-    model::{MediaType, Sha256, is_affordable, now},
+    model::{MediaType, Saying, Sha256, is_affordable, now},
     store::{Admin, DbError, Files, Found, IMAGE_MAX, Layout, SecretsFile, Settled, Snapshot, Vetted},
 };
 
@@ -22,6 +22,9 @@ const SMALL_MAX: u64 = 1024 * 1024;
 
 /// Largest end, in bytes: a million digests.
 const END_MAX: u64 = 80 * 1024 * 1024;
+
+/// Most that is told of a name or a program in it, in characters.
+const SHOWN_MAX: usize = 100;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 256 * 1024;
@@ -42,7 +45,7 @@ pub struct Restored {
     /// Whether others could reach the gateway, and no longer can.
     pub closed: bool,
     /// Settings and upstreams that were left out, and why.
-    pub dropped: Vec<(String, String)>,
+    pub dropped: Vec<(String, Saying)>,
     /// Settings and upstreams that decide who is reached, where pictures go and what is removed, and their values.
     pub notable: Vec<(String, String)>,
     /// Where that lies now which was there before.
@@ -80,10 +83,7 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
         let entry = entry.map_err(cut_short)?;
         let given = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let name = if entry.header().entry_type() == tar::EntryType::Regular { Name::parse(&given) } else { None };
-        let name = name.ok_or_else(|| {
-            let shown: String = given.chars().take(100).collect();
-            ArchiveError::NotOurs(format!("it holds '{}'", shown.escape_debug()))
-        })?;
+        let name = name.ok_or_else(|| ArchiveError::NotOurs(format!("it holds '{}'", shortened(&given).escape_debug())))?;
         Ok(Some((name, entry.size(), entry)))
     };
     let manifest = match next() {
@@ -119,7 +119,7 @@ pub fn unpack(archive: &mut dyn Read, how: Unpack<'_>) -> Result<Restored, Archi
     }
     let mut snapshot = Snapshot::adopt(&layout.database, &layout.backups()).map_err(|error| match error {
         DbError::Newer { found, known, .. } => {
-            ArchiveError::Newer { program: manifest.program.clone(), what: "schema", found: usize::try_from(found).unwrap_or(0), known }
+            ArchiveError::Newer { program: shortened(&manifest.program), what: "schema", found: usize::try_from(found).unwrap_or(0), known }
         }
         DbError::NotOurs { why, .. } => ArchiveError::Damaged(format!("its database cannot be used ({why})")),
         other => ArchiveError::Damaged(format!("its database cannot be used ({other})")),
@@ -191,6 +191,11 @@ fn cut_short(error: io::Error) -> ArchiveError {
     }
 }
 
+/// As much of somebody else's words as is told.
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_MAX).collect()
+}
+
 fn manifest(text: &[u8]) -> Result<Manifest, ArchiveError> {
     let value: serde_json::Value =
         serde_json::from_slice(text).map_err(|e| ArchiveError::NotOurs(format!("its manifest cannot be read ({e})")))?;
@@ -198,7 +203,7 @@ fn manifest(text: &[u8]) -> Result<Manifest, ArchiveError> {
     let number = |name: &str| value[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     for (what, found, known) in [("format", number("format"), FORMAT as usize), ("schema", number("schema"), Snapshot::schema())] {
         if found > known {
-            let program = value["program"].as_str().unwrap_or("PicGate").chars().take(100).collect();
+            let program = shortened(value["program"].as_str().unwrap_or("PicGate"));
             return Err(ArchiveError::Newer { program, what, found, known });
         }
     }

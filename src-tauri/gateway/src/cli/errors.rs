@@ -3,9 +3,13 @@
 
 use super::words::chinese;
 use crate::{
+    account::{AccountError, USERNAME_MAX},
     archive::ArchiveError,
+    cloud,
     config::ConfigProblem,
     import::ImportError,
+    library::{LibraryError, RebuildError},
+    providers::ProviderError,
     server::{OfflineError, StartError},
     store::{DbError, FolderError, SecretsError},
 };
@@ -20,7 +24,7 @@ fn in_words(error: &impl std::fmt::Display, zh: impl FnOnce() -> Option<String>)
 /// Why the configuration cannot be used.
 pub fn config(problem: &ConfigProblem) -> String {
     let ConfigProblem { name, problem: what, remedy } = problem;
-    in_words(problem, || Some(format!("{name}：{what}{REMEDY}{remedy}")))
+    in_words(problem, || Some(format!("{name}：{}{REMEDY}{}", what.told(true), remedy.told(true))))
 }
 
 /// Why the gateway does not start.
@@ -29,7 +33,7 @@ pub fn start(error: &StartError) -> String {
         StartError::Folder(error) => Some(folder(error)),
         StartError::Db(error) => Some(db(error)),
         StartError::Secrets(error) => Some(secrets(error)),
-        StartError::Account(error) => Some(format!("无法创建管理员账户：{error}")),
+        StartError::Account(error) => Some(format!("无法创建管理员账户：{}", account(error))),
         StartError::Listen { address, source, .. } => {
             let remedy = match source.kind() {
                 std::io::ErrorKind::AddrNotAvailable => "用 --host 或 HOST 选择这台电脑的地址",
@@ -49,7 +53,36 @@ pub fn start(error: &StartError) -> String {
             Some(format!("端口 {port} 被{what}占用{who}{REMEDY}{remedy}"))
         }
         StartError::Files(source) => Some(format!("无法使用图片文件夹：{source}")),
-        StartError::Provider(_) | StartError::Fetcher(_) => None,
+        StartError::Provider(ProviderError::Db(error)) => Some(db(error)),
+        StartError::Provider(ProviderError::Secrets(error)) => Some(secrets(error)),
+        StartError::Provider(ProviderError::Upstream { name, source }) => Some(format!("上游“{name}”无法使用：{}", source.said(true))),
+        StartError::Fetcher(_) => Some("无法下载其他网站的图片：HTTPS 客户端无法建立".to_owned()),
+    })
+}
+
+fn account(error: &AccountError) -> String {
+    in_words(error, || {
+        Some(match error {
+            AccountError::AlreadySetUp => "已经有账户了".to_owned(),
+            AccountError::NotSetUp => "还没有账户".to_owned(),
+            AccountError::WrongTicket => "一次性口令无效".to_owned(),
+            AccountError::WrongCredentials => "用户名或密码不对".to_owned(),
+            AccountError::PasswordNeeded => "需要再输入一次密码".to_owned(),
+            AccountError::TooMany(_) => "尝试次数太多".to_owned(),
+            AccountError::BadUsername => format!("用户名必须有 1 到 {USERNAME_MAX} 个字符，不含控制字符"),
+            AccountError::BadPassword(problem) => problem.told(true).to_owned(),
+            AccountError::Db(error) => db(error),
+            AccountError::Hash => "无法处理密码".to_owned(),
+        })
+    })
+}
+
+fn library(error: &LibraryError) -> String {
+    in_words(error, || {
+        Some(match error {
+            LibraryError::Disk(source) => format!("无法保存图片：{source}"),
+            LibraryError::Db(error) => db(error),
+        })
     })
 }
 
@@ -152,7 +185,8 @@ pub fn offline(error: &OfflineError) -> String {
              PICGATE_R2_SECRET_ACCESS_KEY 和 PICGATE_R2_BUCKET"
         )),
         OfflineError::Import(error) => Some(import(error)),
-        OfflineError::Rebuild(_) => None,
+        OfflineError::Rebuild(RebuildError::Bucket(error)) => Some(format!("无法使用存储桶：{}", cloud::explain(error, true))),
+        OfflineError::Rebuild(RebuildError::Library(error)) => Some(library(error)),
     })
 }
 
@@ -163,6 +197,6 @@ pub fn import(error: &ImportError) -> String {
         ImportError::Db(error) => Some(db(error)),
         ImportError::Secrets(error) => Some(secrets(error)),
         ImportError::Broken(why) => Some(format!("接管中断了：{why}")),
-        ImportError::Library(_) => None,
+        ImportError::Library(error) => Some(library(error)),
     })
 }

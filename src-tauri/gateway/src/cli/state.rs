@@ -14,7 +14,7 @@ use super::{
     at_folder, complain, errors, passphrase, program, say,
     show::Show,
     told_to_stop,
-    words::{pick, words},
+    words::{chinese, pick, words},
 };
 use crate::{
     archive::{self, ArchiveError, Packed, Restored, Unpack},
@@ -201,7 +201,7 @@ fn tell_restored(restored: &Restored, folder: &Path, again: &str) {
         say(&words("aside", &[("path", &path.display())]));
     }
     for (what, why) in dropped {
-        complain(&words("left_out", &[("what", what), ("why", why)]));
+        complain(&words("left_out", &[("what", what), ("why", &why.told(chinese()))]));
     }
     if !notable.is_empty() {
         say(&words("notable", &[]));

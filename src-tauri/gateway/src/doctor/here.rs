@@ -91,6 +91,7 @@ async fn this_computer(scene: &Scene<'_>, base: &str) -> Vec<Finding> {
     }
     match first_problem(scene, base, image.as_deref()).await {
         None => vec![scene.finding("here_ok", &[("base", base)])],
+        Some("wrong_key") if scene.is_mute => vec![scene.finding("here_mute", &[("base", base)])],
         Some("wrong_key") => {
             vec![scene.finding("here_other_folder", &[("base", base), ("path", &scene.config.data_dir.display().to_string())])]
         }
@@ -112,6 +113,11 @@ async fn first_problem(scene: &Scene<'_>, base: &str, image: Option<&str>) -> Op
     steps.into_iter().find_map(|(_, problem)| problem.filter(|problem| *problem != "no_image"))
 }
 
+/// Whether somebody who calls `base` comes to a gateway: one that refuses our pass is one, too, and whose it is was told already.
+async fn is_reached(scene: &Scene<'_>, base: &str) -> bool {
+    matches!(first_problem(scene, base, None).await, None | Some("wrong_key"))
+}
+
 async fn network(scene: &Scene<'_>, host: IpAddr, runs: bool) -> Option<Finding> {
     let port = scene.port.to_string();
     if scene.config.in_container {
@@ -119,7 +125,7 @@ async fn network(scene: &Scene<'_>, host: IpAddr, runs: bool) -> Option<Finding>
     }
     let Some(lan) = lan_address() else { return Some(scene.finding("lan_none", &[])) };
     let base = format!("http://{lan}:{port}");
-    if runs && first_problem(scene, &base, None).await.is_none() {
+    if runs && is_reached(scene, &base).await {
         return Some(scene.finding("lan_ok", &[("base", &base)]));
     }
     let listens = host.is_unspecified() || host == lan;
@@ -146,7 +152,7 @@ async fn docker(scene: &Scene<'_>, host: IpAddr, runs: bool) -> Option<Finding> 
         return Some(scene.finding("docker_none", &[]));
     };
     let base = format!("http://{bridge}:{port}");
-    let reached = if runs { first_problem(scene, &base, None).await.is_none() } else { host.is_unspecified() || host == bridge };
+    let reached = if runs { is_reached(scene, &base).await } else { host.is_unspecified() || host == bridge };
     let code = if reached { "docker_ok" } else { "docker_closed" };
     Some(scene.finding(code, &[("base", &base), ("bridge", &bridge.to_string()), ("port", &port)]))
 }
@@ -165,7 +171,8 @@ async fn public(scene: &Scene<'_>, runs: bool) -> Option<Finding> {
     let code = match first_problem(scene, &base, image.as_deref()).await {
         None => "public_ok",
         Some("not_picgate") => "public_other",
-        Some("wrong_key") => "public_wrong_key",
+        // Replicas have keys of their own for tries.
+        Some("wrong_key") => "public_another",
         Some("no_link" | "wrong_picture") => "public_no_link",
         // Many routers do not let their own network call itself by its outer address.
         Some(_) => "public_unreachable",

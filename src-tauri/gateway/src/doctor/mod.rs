@@ -92,7 +92,8 @@ impl Report {
     /// What is to be said of a configuration with which nothing else can be examined.
     pub fn of_problems(problems: &[ConfigProblem], chinese: bool) -> Self {
         let told = |problem: &ConfigProblem| {
-            let values = [("name", problem.name.as_str()), ("problem", &problem.problem), ("remedy", &problem.remedy)];
+            let (what, remedy) = (problem.problem.told(chinese), problem.remedy.told(chinese));
+            let values = [("name", problem.name.as_str()), ("problem", what), ("remedy", remedy)];
             words::finding("config_problem", &values, chinese)
         };
         Self::new(problems.iter().map(told).collect())
@@ -126,6 +127,8 @@ struct Scene<'a> {
     settings: Settings,
     /// What the gateway over this folder admits tries with, if there is one.
     probe_key: Option<ProbeKey>,
+    /// There is one that does not say: an older version.
+    is_mute: bool,
 }
 
 impl Scene<'_> {
@@ -152,9 +155,11 @@ pub async fn examine(patient: Patient<'_>, chinese: bool) -> Report {
     let keys = Keys { gateway, bucket: secrets.as_ref().and_then(|secrets| secrets.r2_secret_access_key.clone()) };
     let settings = Settings::resolve(config, &table, keys);
     let elsewhere = elsewhere(&layout, patient.port).await;
-    let probe_key = patient.probe_key.or_else(|| Running::read(&layout)?.probe_key);
+    let note = Running::read(&layout);
+    let is_mute = patient.probe_key.is_none() && note.as_ref().is_some_and(|note| note.probe_key.is_none());
+    let probe_key = patient.probe_key.or(note.and_then(|note| note.probe_key));
     let (host, port) = elsewhere.as_ref().map_or((config.host, patient.port), |running| (running.address.ip(), running.address.port()));
-    let scene = Scene { config, layout, port, host, elsewhere, chinese, secrets, holds, settings, probe_key };
+    let scene = Scene { config, layout, port, host, elsewhere, chinese, secrets, holds, settings, probe_key, is_mute };
     if let Some(holds) = &scene.holds {
         findings.push(scene.finding(if holds.has_admin { "admin_ok" } else { "admin_none" }, &[("port", &scene.port.to_string())]));
     }
@@ -173,7 +178,7 @@ pub async fn examine(patient: Patient<'_>, chinese: bool) -> Report {
 
 fn configuration(config: &Config, chinese: bool) -> Vec<Finding> {
     let mut found = vec![words::finding("config_ok", &[], chinese)];
-    found.extend(config.notes.iter().map(|note| words::finding("config_note", &[("note", note)], chinese)));
+    found.extend(config.notes.iter().map(|note| words::finding("config_note", &[("note", note.told(chinese))], chinese)));
     found
 }
 
@@ -181,7 +186,7 @@ fn unusable_settings(table: &std::collections::BTreeMap<String, String>, chinese
     let mut found = Vec::new();
     for (key, value) in table {
         if let Some(Err(problem)) = Setting::find(key).map(|setting| setting.check(value)) {
-            found.push(words::finding("setting_unusable", &[("key", key), ("problem", &problem)], chinese));
+            found.push(words::finding("setting_unusable", &[("key", key), ("problem", problem.told(chinese))], chinese));
         }
     }
     found

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Finding, PATIENCE, Scene};
 use crate::{
     cloud::{self, Bucket},
-    model::{SETTINGS, Secret, now},
+    model::{BUCKET_SECRET, Secret, missing_of_bucket, now},
     providers,
     relay::explain,
     upstream::{Upstream, UpstreamError, time_at},
@@ -51,7 +51,7 @@ pub(super) async fn upstreams(scene: &Scene<'_>) -> Vec<Finding> {
             Ok(upstream) if upstream.base().is_none() => return None,
             Ok(upstream) => tokio::time::timeout(PATIENCE, upstream.models())
                 .await
-                .unwrap_or_else(|_| Err(UpstreamError::new(crate::upstream::Class::Timeout, "it did not answer in time"))),
+                .unwrap_or_else(|_| Err(UpstreamError::ours(crate::upstream::Class::Timeout, "没有及时响应", "it did not answer in time"))),
             Err(error) => Err(error),
         };
         Some(match listed {
@@ -73,7 +73,10 @@ pub(super) async fn upstreams(scene: &Scene<'_>) -> Vec<Finding> {
 pub(super) async fn bucket(scene: &Scene<'_>, folder_is_usable: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     match &scene.settings.bucket {
-        None => found.push(scene.finding(if is_begun(scene) { "bucket_incomplete" } else { "bucket_none" }, &[])),
+        None => found.push(match missing(scene) {
+            Some(missing) => scene.finding("bucket_incomplete", &[("missing", &missing)]),
+            None => scene.finding("bucket_none", &[]),
+        }),
         Some(config) => {
             let name = format!("{}/{}", config.endpoint.host_str().unwrap_or_default(), config.name);
             found.push(match folder_is_usable {
@@ -91,15 +94,18 @@ pub(super) async fn bucket(scene: &Scene<'_>, folder_is_usable: bool) -> Vec<Fin
     found
 }
 
-/// Whether somebody began to describe a bucket.
-fn is_begun(scene: &Scene<'_>) -> bool {
-    let names = ["r2_account_id", "r2_access_key_id", "r2_bucket", "s3_endpoint"];
+/// What is missing of a bucket that somebody began to describe.
+fn missing(scene: &Scene<'_>) -> Option<String> {
     let table = scene.holds.as_ref().map(|holds| &holds.settings);
+    let has_secret =
+        scene.config.bucket_secret.is_some() || scene.secrets.as_ref().is_some_and(|secrets| secrets.r2_secret_access_key.is_some());
     let is_set = |key: &str| {
         let stored = scene.config.fixed.get(key).or_else(|| table.and_then(|table| table.get(key)));
-        stored.is_some_and(|value| !value.is_empty())
+        if key == BUCKET_SECRET { has_secret } else { stored.is_some_and(|value| !value.is_empty()) }
     };
-    SETTINGS.iter().any(|setting| names.contains(&setting.key) && is_set(setting.key))
+    // A secret alone may be left over from a bucket that is used no longer.
+    let is_begun = ["r2_account_id", "r2_access_key_id", "r2_bucket", "s3_endpoint"].into_iter().any(is_set);
+    is_begun.then(|| missing_of_bucket(&is_set).join(", "))
 }
 
 async fn tried(scene: &Scene<'_>, bucket: Bucket, name: &str) -> Finding {

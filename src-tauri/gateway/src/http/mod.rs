@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     account::Account,
@@ -62,6 +63,8 @@ pub struct App {
     pub events: Events,
     /// Held while settings or upstreams are changed.
     pub changing: Arc<Mutex<()>>,
+    /// Work that goes on when the client that asked for it has gone; the end of the program waits for it as for connections.
+    pub tasks: TaskTracker,
     /// Examinations.
     pub doctor: Doctor,
     /// Admits our own tries of our addresses.
@@ -86,7 +89,7 @@ impl App {
     /// The ticket of the set-up is used up.
     fn clear_ticket(&self) {
         let secrets = self.secrets.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             if let Err(error) = secrets.change(|secrets| secrets.setup_ticket = None).await {
                 tracing::warn!(%error, "the used ticket stays in the file of keys");
             }

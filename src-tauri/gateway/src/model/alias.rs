@@ -1,6 +1,6 @@
 //! Model names that carry wishes: `picgate-16x9-4k: --ar 16:9 --size 4k`, one a line, as users edit them in the settings.
 
-use super::drawing::Wishes;
+use super::{Saying, drawing::Wishes};
 
 /// Most aliases that are taken; a model list that is longer helps nobody to choose.
 pub const ALIASES_MAX: usize = 50;
@@ -18,12 +18,15 @@ pub struct Aliases(Vec<(String, Wishes)>);
 impl Aliases {
     /// Reads `name: flags`, one a line or with `;` between them. Empty lines and lines that begin with `#` say nothing.
     /// The error names the line, counted from 1.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, Saying> {
         let mut aliases = Self::default();
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
             // A Chinese keyboard writes the wide forms of `;` and `:`.
             for entry in line.split([';', '；']).map(str::trim).filter(|entry| !entry.is_empty()) {
-                aliases.add(entry).map_err(|wrong| format!("line {}: {wrong}", at + 1))?;
+                aliases.add(entry).map_err(|wrong| {
+                    let (line, zh) = (at + 1, wrong.told(true));
+                    Saying::new(format!("第 {line} 行：{zh}"), format!("line {line}: {wrong}"))
+                })?;
             }
         }
         Ok(aliases)
@@ -39,23 +42,29 @@ impl Aliases {
         self.0.iter().find(|(known, _)| known == name).map(|(_, wishes)| wishes)
     }
 
-    fn add(&mut self, entry: &str) -> Result<(), String> {
-        let (name, flags) = entry.split_once([':', '：']).ok_or("a colon between name and flags is missing")?;
+    fn add(&mut self, entry: &str) -> Result<(), Saying> {
+        let (name, flags) = entry
+            .split_once([':', '：'])
+            .ok_or_else(|| Saying::new("名字和参数之间缺少冒号", "a colon between name and flags is missing"))?;
         let (name, flags) = (name.trim_end(), flags.trim());
         let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         if !fits || name.is_empty() || name.len() > NAME_MAX {
             let shown: String = name.chars().take(NAME_MAX).collect();
-            return Err(format!("`{shown}` is no name: 1 to {NAME_MAX} letters, digits and . _ - are"));
+            return Err(Saying::new(
+                format!("`{shown}` 不能用作名字：应为 1 到 {NAME_MAX} 个字母、数字或 . _ -"),
+                format!("`{shown}` is no name: 1 to {NAME_MAX} letters, digits and . _ - are"),
+            ));
         }
         if self.wishes(name).is_some() {
-            return Err(format!("`{name}` stands there twice"));
+            return Err(Saying::new(format!("`{name}` 出现了两次"), format!("`{name}` stands there twice")));
         }
         if self.0.len() == ALIASES_MAX {
-            return Err(format!("there are more than {ALIASES_MAX} aliases"));
+            return Err(Saying::new(format!("别名超过 {ALIASES_MAX} 个"), format!("there are more than {ALIASES_MAX} aliases")));
         }
-        let wishes = Wishes::parse(flags).map_err(|wrong| format!("`{name}`: {wrong}"))?;
+        let wishes =
+            Wishes::parse(flags).map_err(|wrong| Saying::new(format!("`{name}`：{}", wrong.told(true)), format!("`{name}`: {wrong}")))?;
         if wishes.is_empty() {
-            return Err(format!("`{name}` says nothing behind the colon"));
+            return Err(Saying::new(format!("`{name}` 的冒号后面没有内容"), format!("`{name}` says nothing behind the colon")));
         }
         self.0.push((name.to_owned(), wishes));
         Ok(())
@@ -105,7 +114,7 @@ mod tests {
             (&long, "line 1: `xxx"),
             (&many, "line 51: there are more than 50 aliases"),
         ] {
-            let error = Aliases::parse(text).unwrap_err();
+            let error = Aliases::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(wrong), "{text:?}: {error}");
         }
     }

@@ -46,6 +46,18 @@ impl BucketConfig {
     }
 }
 
+/// The variables without which nobody can use a bucket; `is_set` tells of settings by their keys. The account is another way to
+/// name the endpoint.
+pub fn missing_of_bucket(is_set: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
+    const PARTS: [(&[&str], &str); 4] = [
+        (&["r2_account_id", "s3_endpoint"], "PICGATE_R2_ACCOUNT_ID/PICGATE_S3_ENDPOINT"),
+        (&["r2_access_key_id"], "PICGATE_R2_ACCESS_KEY_ID"),
+        (&[super::BUCKET_SECRET], "PICGATE_R2_SECRET_ACCESS_KEY"),
+        (&["r2_bucket"], "PICGATE_R2_BUCKET"),
+    ];
+    PARTS.into_iter().filter(|(keys, _)| !keys.iter().any(|key| is_set(key))).map(|(_, names)| names).collect()
+}
+
 /// A [place](BucketConfig::place) for a person: host, bucket and prefix.
 pub fn place_label(place: &str) -> String {
     let mut parts = place.splitn(3, '|');

@@ -143,7 +143,7 @@ impl Wishes {
     }
 
     /// Parses flags alone, as on the right side of an alias. The error names what is wrong.
-    pub fn parse(flags: &str) -> Result<Self, String> {
+    pub fn parse(flags: &str) -> Result<Self, super::Saying> {
         flags::parse(flags)
     }
 

@@ -14,13 +14,14 @@ mod image;
 mod keychain;
 mod media;
 mod password_hash;
+mod saying;
 mod secret;
 mod setting;
 mod size;
 
 pub use activity::{ActivityRecord, Kind};
 pub use alias::{Aliases, DEFAULT_ALIASES};
-pub use bucket::{BucketConfig, MARKERS, place_label, python_key};
+pub use bucket::{BucketConfig, MARKERS, missing_of_bucket, place_label, python_key};
 pub use clock::now;
 #[doc(hidden)]
 pub use clock::shift_clock;
@@ -34,6 +35,7 @@ pub use image::{BlobRecord, ImageRecord, NewImage, Origin, Source, Thumbnail};
 pub use keychain::Keychain;
 pub use media::{Completeness, MediaType, PixelSize};
 pub use password_hash::{is_affordable, is_bcrypt};
+pub use saying::Saying;
 pub use secret::Secret;
 pub use setting::{BUCKET_SECRET, LISTEN, SETTINGS, Setting, Shape, hosts};
 pub use size::size_in_words;

@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use super::Aliases;
+use super::{Aliases, Saying};
 
 /// Longest value, in bytes.
 const VALUE_MAX: usize = 64 * 1024;
@@ -137,33 +137,39 @@ impl Setting {
     ///
     /// # Errors
     /// What is wrong with it, for a person.
-    pub fn check(&self, value: &str) -> Result<String, String> {
+    pub fn check(&self, value: &str) -> Result<String, Saying> {
         let value = value.trim();
         let longest = match self.shape {
             Shape::Text(most) | Shape::Name(most) | Shape::Prefix(most) | Shape::Secret(most) => most,
             _ => VALUE_MAX,
         };
         if value.len() > longest {
-            return Err(format!("is longer than {longest} bytes"));
+            return Err(Saying::new(format!("超过 {longest} 字节"), format!("is longer than {longest} bytes")));
         }
         match self.shape {
             Shape::Text(_) => Ok(value.to_owned()),
             Shape::Secret(_) if value.bytes().any(|b| !b.is_ascii_graphic()) => {
-                Err("holds blanks or other characters that no key has".into())
+                Err(Saying::new("含有空格或密钥里不会有的字符", "holds blanks or other characters that no key has"))
             }
             Shape::Secret(_) => Ok(value.to_owned()),
             Shape::Prefix(_) => prefix(value),
-            Shape::Name(_) if value.is_empty() => Err("is empty".into()),
-            Shape::Name(_) if value.chars().any(char::is_control) => Err("holds a line break or another control character".into()),
+            Shape::Name(_) if value.is_empty() => Err(Saying::new("是空的", "is empty")),
+            Shape::Name(_) if value.chars().any(char::is_control) => Err(controls()),
             Shape::Name(_) => Ok(value.to_owned()),
             Shape::Switch => switch(value),
             Shape::Number(least, most) => match value.parse::<u32>() {
                 Ok(number) if (least..=most).contains(&number) => Ok(number.to_string()),
-                _ => Err(format!("'{value}' is no whole number from {least} to {most}")),
+                _ => Err(Saying::new(
+                    format!("“{value}”不是 {least} 到 {most} 之间的整数"),
+                    format!("'{value}' is no whole number from {least} to {most}"),
+                )),
             },
             Shape::Word(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(value)) {
                 Some(word) => Ok((*word).to_owned()),
-                None => Err(format!("'{value}' is none of {}", words.join(", "))),
+                None => Err(Saying::new(
+                    format!("“{value}”不在可选的值里：{}", words.join("、")),
+                    format!("'{value}' is none of {}", words.join(", ")),
+                )),
             },
             Shape::BaseUrl if value.is_empty() => Ok(String::new()),
             // Clients are given the address with `/v1`, and that is what people copy.
@@ -175,18 +181,35 @@ impl Setting {
     }
 
     /// What a person may write.
-    pub fn remedy(&self) -> String {
+    pub fn remedy(&self) -> Saying {
         match self.shape {
-            Shape::Text(most) => format!("write text of at most {most} bytes"),
-            Shape::Secret(_) => "write the key alone, on one line".into(),
-            Shape::Name(_) => "write a name on one line".into(),
-            Shape::Prefix(_) => "write what names of objects shall begin with, such as picgate/".into(),
-            Shape::Switch => "use true or false".into(),
-            Shape::Number(least, most) => format!("use a whole number from {least} to {most}"),
-            Shape::Word(words) => format!("use one of {}", words.join(", ")),
-            Shape::BaseUrl => "write what links shall begin with, such as https://img.example.com".into(),
-            Shape::Hosts => "write host names without port, such as picgate.example.com".into(),
-            Shape::Aliases => "write one alias a line, such as picgate-16x9-4k: --ar 16:9 --size 4k".into(),
+            Shape::Text(most) => Saying::new(format!("请填写不超过 {most} 字节的文字"), format!("write text of at most {most} bytes")),
+            Shape::Secret(_) => Saying::new("请只填写密钥本身，占一行", "write the key alone, on one line"),
+            Shape::Name(_) => Saying::new("请填写一行名称", "write a name on one line"),
+            Shape::Prefix(_) => {
+                Saying::new("请填写对象名的开头，例如 picgate/", "write what names of objects shall begin with, such as picgate/")
+            }
+            Shape::Switch => Saying::new("请填写 true 或 false", "use true or false"),
+            Shape::Number(least, most) => {
+                Saying::new(format!("请填写 {least} 到 {most} 之间的整数"), format!("use a whole number from {least} to {most}"))
+            }
+            Shape::Word(words) => Saying::new(format!("请填写其中之一：{}", words.join("、")), format!("use one of {}", words.join(", "))),
+            Shape::BaseUrl if self.key == "s3_endpoint" => Saying::new(
+                "请填写存储服务的地址，例如 https://minio.example.com",
+                "write the address of the storage server, such as https://minio.example.com",
+            ),
+            Shape::BaseUrl => Saying::new(
+                "请填写链接的开头，例如 https://img.example.com",
+                "write what links shall begin with, such as https://img.example.com",
+            ),
+            Shape::Hosts => Saying::new(
+                "请填写不带端口的主机名，例如 picgate.example.com",
+                "write host names without port, such as picgate.example.com",
+            ),
+            Shape::Aliases => Saying::new(
+                "请每行填写一个别名，例如 picgate-16x9-4k: --ar 16:9 --size 4k",
+                "write one alias a line, such as picgate-16x9-4k: --ar 16:9 --size 4k",
+            ),
         }
     }
 }
@@ -195,7 +218,7 @@ impl Setting {
 ///
 /// # Errors
 /// Which one is none.
-pub fn hosts(text: &str) -> Result<Vec<String>, String> {
+pub fn hosts(text: &str) -> Result<Vec<String>, Saying> {
     let fits = |name: &str| {
         let labels = name
             .split('.')
@@ -205,38 +228,47 @@ pub fn hosts(text: &str) -> Result<Vec<String>, String> {
     let names = text.split([',', ';', '\n', ' ', '\r']).map(|name| name.trim().trim_end_matches('.').to_ascii_lowercase());
     names
         .filter(|name| !name.is_empty())
-        .map(|name| if fits(&name) { Ok(name) } else { Err(format!("'{name}' is no host name")) })
+        .map(|name| match fits(&name) {
+            true => Ok(name),
+            false => Err(Saying::new(format!("“{name}”不是主机名"), format!("'{name}' is no host name"))),
+        })
         .collect()
 }
 
 /// `|` stands between the parts of a bucket's place in the database; the rest would make names that servers and their
 /// tools read differently.
-fn prefix(text: &str) -> Result<String, String> {
+fn prefix(text: &str) -> Result<String, Saying> {
     if text.chars().any(char::is_control) {
-        return Err("holds a line break or another control character".into());
+        return Err(controls());
     }
     match ["|", "..", "\\"].iter().find(|part| text.contains(**part)) {
-        Some(part) => Err(format!("holds '{part}', which the names of objects must not")),
-        None if text.starts_with('/') => Err("begins with '/'".into()),
+        Some(part) => {
+            Err(Saying::new(format!("含有对象名里不能有的“{part}”"), format!("holds '{part}', which the names of objects must not")))
+        }
+        None if text.starts_with('/') => Err(Saying::new("以“/”开头", "begins with '/'")),
         None => Ok(text.to_owned()),
     }
 }
 
-fn switch(text: &str) -> Result<String, String> {
+fn switch(text: &str) -> Result<String, Saying> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok("true".into()),
         "false" | "0" | "no" | "off" => Ok("false".into()),
-        _ => Err(format!("'{text}' is neither true nor false")),
+        _ => Err(Saying::new(format!("“{text}”既不是 true 也不是 false"), format!("'{text}' is neither true nor false"))),
     }
 }
 
-fn base_url(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|_| format!("'{text}' is not a URL"))?;
+fn controls() -> Saying {
+    Saying::new("含有换行或其他控制字符", "holds a line break or another control character")
+}
+
+fn base_url(text: &str) -> Result<String, Saying> {
+    let url = Url::parse(text).map_err(|_| Saying::new(format!("“{text}”不是网址"), format!("'{text}' is not a URL")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err("does not begin with http:// or https:// and a host".into());
+        return Err(Saying::new("不是以 http:// 或 https:// 加主机名开头", "does not begin with http:// or https:// and a host"));
     }
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err("must be a plain address without '?', '#' or '@'".into());
+        return Err(Saying::new("必须是不含“?”“#”“@”的普通地址", "must be a plain address without '?', '#' or '@'"));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

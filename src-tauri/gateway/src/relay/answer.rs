@@ -200,7 +200,11 @@ impl Keeper {
 
 /// What is told of pictures that were lost on the way.
 pub fn damaged(lost: usize, of: usize) -> UpstreamError {
-    UpstreamError::new(Class::BadAnswer, format!("{lost} of {of} pictures in the upstream's answer are damaged or of no supported type"))
+    UpstreamError::ours(
+        Class::BadAnswer,
+        format!("上游回答的 {of} 张图片中有 {lost} 张已损坏或格式不受支持"),
+        format!("{lost} of {of} pictures in the upstream's answer are damaged or of no supported type"),
+    )
 }
 
 /// Why a picture was not downloaded.

@@ -107,10 +107,9 @@ pub(super) fn lacks_endpoint(error: &RelayError) -> Lacks {
     ];
     let RelayError::Upstream(error) = error else { return Lacks::No };
     let text = error.message.to_ascii_lowercase();
-    let names_model = error.code.as_deref() == Some("model_not_found") || text.contains("model") && text.contains("does not exist");
     match error.status {
         Some(400..=499 | 501) if SAYS.iter().any(|words| text.contains(words)) => Lacks::Surely,
-        Some(404 | 405 | 501) if !names_model => Lacks::Perhaps,
+        Some(404 | 405 | 501) if !error.names_model() => Lacks::Perhaps,
         _ => Lacks::No,
     }
 }

@@ -264,7 +264,9 @@ impl Relay {
                 Ok(Whole { scanned: None, text, silence: None })
             }
             (_, Some(error)) | (Err(Some(error)), None) => Err(error.into()),
-            (Err(None), None) => Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer says nothing").into()),
+            (Err(None), None) => {
+                Err(UpstreamError::ours(Class::BadAnswer, "上游的回答里什么都没有", "the upstream's answer says nothing").into())
+            }
         }
     }
 
@@ -291,7 +293,12 @@ async fn gather(mut reading: Reading) -> Result<Vec<u8>, RelayError> {
         text.extend_from_slice(&part);
         if text.len() > ScanLimits::default().skeleton {
             // The rest is saved all the same.
-            return Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer is longer than can be put together").into());
+            return Err(UpstreamError::ours(
+                Class::BadAnswer,
+                "上游的回答太长，无法拼成整体",
+                "the upstream's answer is longer than can be put together",
+            )
+            .into());
         }
     }
     Ok(text)
@@ -302,11 +309,18 @@ pub(super) fn bad_answer(error: super::receive::ScanBodyError<UpstreamError>) ->
     use super::receive::ScanBodyError as E;
     RelayError::Upstream(match error {
         E::Body(error) => error,
-        E::Json(_) | E::CutOff => {
-            UpstreamError::new(Class::BadAnswer, "the upstream's answer is no valid JSON; is its base URL right? It usually ends in /v1")
-        }
-        other => UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {other}")),
+        E::Json(_) | E::CutOff => UpstreamError::ours(
+            Class::BadAnswer,
+            "上游的回答不是有效的 JSON；请检查上游地址，它通常以 /v1 结尾",
+            "the upstream's answer is no valid JSON; is its base URL right? It usually ends in /v1",
+        ),
+        other => unreadable(&other),
     })
+}
+
+/// What is told of an answer that is beyond what can be read.
+pub(super) fn unreadable(why: &dyn std::fmt::Display) -> UpstreamError {
+    UpstreamError::ours(Class::BadAnswer, format!("无法读取上游的回答（{why}）"), format!("the upstream's answer cannot be read: {why}"))
 }
 
 /// Without our key in its words.

@@ -51,11 +51,16 @@ impl Relay {
             for index in 0..scanned.intake.references().len() {
                 keeper.keep(index, &scanned.intake, None).await;
             }
-            return Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer holds no list of pictures").into());
+            return Err(UpstreamError::ours(
+                Class::BadAnswer,
+                "上游的回答里没有图片列表",
+                "the upstream's answer holds no list of pictures",
+            )
+            .into());
         };
         if items.is_empty() {
             let withheld = "the upstream withheld every picture without saying why (silent moderation)";
-            return Err(UpstreamError::new(Class::BlockedOutput, withheld).into());
+            return Err(UpstreamError::ours(Class::BlockedOutput, "上游扣下了所有图片，没有说明原因（静默审核）", withheld).into());
         }
         let own = scanned.intake.references().len();
         let mut received = Vec::with_capacity(items.len());
@@ -76,7 +81,12 @@ impl Relay {
         }
         let missing = received.iter().filter(|index| index.is_none()).count();
         if missing == received.len() {
-            return Err(UpstreamError::new(Class::BadAnswer, "the upstream's answer holds no picture that can be read").into());
+            return Err(UpstreamError::ours(
+                Class::BadAnswer,
+                "上游的回答里没有可以读取的图片",
+                "the upstream's answer holds no picture that can be read",
+            )
+            .into());
         }
         if missing > 0 {
             tracing::error!(missing, "pictures of the answer are damaged");
@@ -103,7 +113,7 @@ impl Relay {
         match failure {
             _ if !results.is_empty() => Ok(results),
             Some(error) => Err(error.into()),
-            None => Err(UpstreamError::new(Class::BadAnswer, "the upstream's stream held no picture").into()),
+            None => Err(UpstreamError::ours(Class::BadAnswer, "上游的回答里没有图片", "the upstream's stream held no picture").into()),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     RelayError,
     answer::{Keeper, damaged},
+    chat::unreadable,
     drawn::picture,
     pump::{Next, Reader},
     receive::{STEP, data_url},
@@ -62,7 +63,7 @@ impl<'a> ImagePump<'a> {
                 Next::Chunk(chunk) => chunk,
             };
             if let Err(error) = self.take(&chunk).await {
-                break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
+                break Some(unreadable(&error));
             }
         };
         let rest = self.machine.finish();
@@ -76,7 +77,7 @@ impl<'a> ImagePump<'a> {
         if self.refusal.is_some() {
             self.waiting.out().fail();
         } else if kept == 0 {
-            let error = UpstreamError::new(Class::BlockedOutput, "the upstream's stream held no picture");
+            let error = UpstreamError::ours(Class::BlockedOutput, "上游的回答里没有图片", "the upstream's stream held no picture");
             self.waiting.fail(&RelayError::Upstream(error.clone())).await;
             return Some(error);
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     RelayError,
     answer::{ANSWER_MAX, Keeper, Outcome, damaged},
-    chat::redacted,
+    chat::{redacted, unreadable},
     intent::Intent,
     receive::STEP,
     waiting::Waiting,
@@ -102,14 +102,15 @@ impl<'a> Pump<'a> {
                 Next::Chunk(chunk) => chunk,
             };
             if let Err(error) = self.take(&chunk).await {
-                break Some(UpstreamError::new(Class::BadAnswer, format!("the upstream's answer cannot be read: {error}")));
+                break Some(unreadable(&error));
             }
         };
         self.broken = failure.is_some();
         let rest = self.machine.finish();
         self.perform(rest).await;
         self.release().await;
-        let cut = || UpstreamError::new(Class::Connection, "the upstream's stream ended in the middle of an event");
+        let cut =
+            || UpstreamError::ours(Class::Connection, "上游的回答在中途断开了", "the upstream's stream ended in the middle of an event");
         let failure = failure.or_else(|| self.machine.was_cut().then(cut));
         self.end(failure).await
     }
@@ -288,7 +289,11 @@ impl Reader {
             Ok(Some(Ok(chunk))) => {
                 self.seen += chunk.len() as u64;
                 if self.seen > ANSWER_MAX {
-                    return Next::End(Some(UpstreamError::new(Class::BadAnswer, "the upstream's answer has no end")));
+                    return Next::End(Some(UpstreamError::ours(
+                        Class::BadAnswer,
+                        "上游的回答没完没了",
+                        "the upstream's answer has no end",
+                    )));
                 }
                 Next::Chunk(chunk)
             }

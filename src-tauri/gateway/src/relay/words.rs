@@ -61,7 +61,7 @@ pub fn tell(error: &UpstreamError, language: Language, model: &str, quota_window
     let (headline, line, hint) = what(error.class, language, model, quota_window);
     let mut lines = vec![line];
     if error.class == Class::NoImage && !error.message.is_empty() {
-        lines = vec![error.message.clone()];
+        lines = vec![error.said(language == Language::Zh).to_owned()];
     }
     if let Some(after) = error.retry_after.filter(|after| !after.is_zero()) {
         lines.push(match language {
@@ -76,7 +76,7 @@ pub fn tell(error: &UpstreamError, language: Language, model: &str, quota_window
     };
     lines.push(cost.to_owned());
     if error.class != Class::NoImage && !error.message.is_empty() {
-        let (message, has_wrong_url) = error.without_remark();
+        let (message, has_wrong_url) = error.without_remark(language == Language::Zh);
         if has_wrong_url {
             lines.push(pick("请检查上游地址，它通常以 /v1 结尾。", "Check the upstream's base URL; it usually ends in /v1.").to_owned());
         }
@@ -293,9 +293,10 @@ mod tests {
         let refused = crate::upstream::read_failure(400, None, br#"{"error":{"message":"bad size"}}"#);
         assert!(told(&refused, Language::Zh).ends_with("上游说明：bad size"));
         assert!(told(&refused, Language::En).ends_with("The upstream says: bad size"));
-        for ours in [UpstreamError::new(Class::BadAnswer, "the answer has no end"), crate::upstream::read_failure(502, None, b"<html>")] {
+        let no_end = UpstreamError::ours(Class::BadAnswer, "回答没有结尾", "the answer has no end");
+        for ours in [no_end, crate::upstream::read_failure(502, None, b"<html>"), crate::upstream::read_failure(404, None, b"")] {
             let (zh, en) = (told(&ours, Language::Zh), told(&ours, Language::En));
-            assert!(zh.contains("具体情况：") && !zh.contains("上游说明"), "{zh}");
+            assert!(zh.contains("具体情况：") && !zh.contains("上游说明") && !zh.contains("the "), "{zh}");
             assert!(en.contains("In detail: ") && !en.contains("upstream says"), "{en}");
         }
         let lost = crate::upstream::read_failure(404, None, br#"{"error":{"message":"page not found"}}"#);

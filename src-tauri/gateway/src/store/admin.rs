@@ -95,9 +95,9 @@ pub fn touch_session(transaction: &Transaction<'_>, id: i64, now: i64) -> rusqli
     Ok(())
 }
 
-/// Ends a session; whether there was one.
-pub fn delete_session(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<bool> {
-    Ok(transaction.prepare_cached("delete from sessions where id = ?1")?.execute([id])? == 1)
+/// Ends a session; whether there was one. Numbers are given again, so `created_at` tells it from a later one.
+pub fn delete_session(transaction: &Transaction<'_>, id: i64, created_at: i64) -> rusqlite::Result<bool> {
+    Ok(transaction.prepare_cached("delete from sessions where id = ?1 and created_at = ?2")?.execute([id, created_at])? == 1)
 }
 
 /// Ends all sessions but one.

@@ -10,6 +10,9 @@ use crate::model::Dialect;
 /// Longest name, in characters; the table has the same limit.
 const NAME_MAX: usize = 64;
 
+/// Most upstreams; a list that is longer helps nobody to choose.
+pub const UPSTREAMS_MAX: usize = 50;
+
 /// Longest name of a model, in bytes.
 const MODEL_MAX: usize = 256;
 

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::upstreams;
-use crate::model::{BUCKET_SECRET, Setting};
+use super::upstreams::{self, UPSTREAMS_MAX};
+use crate::model::{BUCKET_SECRET, Saying, Setting};
 
 /// Longest value that is looked at, in bytes; no setting takes a longer one.
 const VALUE_MAX: i64 = 64 * 1024;
@@ -41,7 +41,7 @@ const NOTABLE: [&str; 18] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vetted {
     /// What went, and why.
-    pub dropped: Vec<(String, String)>,
+    pub dropped: Vec<(String, Saying)>,
     /// What a person should look at, and its value.
     pub notable: Vec<(String, String)>,
 }
@@ -54,9 +54,9 @@ fn shown(text: &str) -> String {
 }
 
 impl Vetted {
-    fn drop(&mut self, what: &str, why: &str) {
+    fn drop(&mut self, what: &str, why: &Saying) {
         if self.dropped.len() < TOLD_MAX {
-            self.dropped.push((shown(what), shown(why)));
+            self.dropped.push((shown(what), Saying::new(shown(why.told(true)), shown(why.told(false)))));
         }
     }
 }
@@ -66,12 +66,13 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
     let mut vetted = Vetted::default();
     let too_long = transaction.execute("delete from settings where octet_length(key) > ?1 or octet_length(value) > ?1", [VALUE_MAX])?;
     if too_long > 0 {
-        vetted.drop(&format!("{too_long} settings"), "are longer than any setting can be");
+        let why = Saying::new("超过任何设置的长度", "are longer than any setting can be");
+        vetted.drop(&format!("{too_long} settings"), &why);
     }
     for (key, value) in settings(transaction)? {
         let checked = match Setting::find(&key) {
-            None => Err("there is no such setting".to_owned()),
-            Some(setting) if setting.key == BUCKET_SECRET => Err("keys are not kept in the database".to_owned()),
+            None => Err(Saying::new("没有这个设置", "there is no such setting")),
+            Some(setting) if setting.key == BUCKET_SECRET => Err(Saying::new("密钥不放在数据库里", "keys are not kept in the database")),
             Some(setting) => setting.check(&value).map(|checked| (setting, checked)),
         };
         match checked {
@@ -92,9 +93,18 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
     // Those that are used come first, so that others cannot crowd them out.
     let mut rows = upstreams::list(transaction)?;
     rows.sort_by_key(|row| !row.enabled);
+    let mut kept = 0;
     for mut row in rows {
         let name = row.name.clone();
         match row.check() {
+            Ok(()) if kept == UPSTREAMS_MAX => {
+                upstreams::delete(transaction, row.id)?;
+                let why = Saying::new(
+                    format!("超出了上游的数量上限 {UPSTREAMS_MAX}"),
+                    format!("is one too many: there may be {UPSTREAMS_MAX} upstreams"),
+                );
+                vetted.drop(&format!("upstream {name}"), &why);
+            }
             Ok(()) => {
                 if row.kind == "openai" && vetted.notable.len() < TOLD_MAX {
                     let disabled = if row.enabled { "" } else { " (disabled)" };
@@ -102,13 +112,17 @@ pub(super) fn vet(transaction: &Transaction<'_>) -> rusqlite::Result<Vetted> {
                 }
                 if upstreams::update(transaction, &row).is_err() {
                     upstreams::delete(transaction, row.id)?;
-                    vetted.drop(&format!("upstream {name}"), "has the name of another one");
+                    vetted.drop(&format!("upstream {name}"), &Saying::new("与另一个上游重名", "has the name of another one"));
+                } else {
+                    kept += 1;
                 }
             }
             Err(problems) => {
                 upstreams::delete(transaction, row.id)?;
+                let fields: Vec<&str> = problems.keys().copied().collect();
                 let why: Vec<String> = problems.iter().map(|(field, (_, problem))| format!("{field} {problem}")).collect();
-                vetted.drop(&format!("upstream {name}"), &why.join("; "));
+                let why = Saying::new(format!("这些内容不能用：{}", fields.join("、")), why.join("; "));
+                vetted.drop(&format!("upstream {name}"), &why);
             }
         }
     }

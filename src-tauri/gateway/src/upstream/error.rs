@@ -78,6 +78,8 @@ pub struct UpstreamError {
     pub param: Option<String>,
     /// For a person; shortened, without keys.
     pub message: String,
+    /// The same in Chinese, where the words are ours.
+    pub chinese: Option<String>,
     /// Whether the message is the upstream's; else it is ours.
     pub quoted: bool,
     /// When it is worth trying again.
@@ -87,20 +89,34 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
-    /// A failure of which nothing more is known.
+    /// A failure of which nothing more is known than what somebody else said.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, status: None, code: None, param: None, message: message.into(), quoted: false, retry_after: None, not_started: false }
+        let message = message.into();
+        Self { class, status: None, code: None, param: None, message, chinese: None, quoted: false, retry_after: None, not_started: false }
+    }
+
+    /// A failure in our own words.
+    pub fn ours(class: Class, chinese: impl Into<String>, english: impl Into<String>) -> Self {
+        Self { chinese: Some(chinese.into()), ..Self::new(class, english) }
+    }
+
+    /// What is said of it, in Chinese where that is known and wanted.
+    pub fn said(&self, chinese: bool) -> &str {
+        self.chinese.as_deref().filter(|_| chinese).unwrap_or(&self.message)
     }
 
     /// From the HTTP client. Addresses and keys do not show.
     pub fn from_client(error: &reqwest::Error) -> Self {
         if error.is_connect() {
-            let why = if error.is_timeout() { "in time" } else { "at all" };
-            return Self { not_started: true, ..Self::new(Class::Connection, format!("the upstream cannot be reached {why}")) };
+            let (zh, en) = match error.is_timeout() {
+                true => ("没能及时连上上游", "the upstream cannot be reached in time"),
+                false => ("根本连不上上游", "the upstream cannot be reached at all"),
+            };
+            return Self { not_started: true, ..Self::ours(Class::Connection, zh, en) };
         }
         if error.is_timeout() {
-            return Self::new(Class::Timeout, "the upstream did not answer in time");
+            return Self::ours(Class::Timeout, "上游没有及时响应", "the upstream did not answer in time");
         }
-        Self::new(Class::Connection, "the connection to the upstream broke")
+        Self::ours(Class::Connection, "与上游的连接中断了", "the connection to the upstream broke")
     }
 }

@@ -16,12 +16,17 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 const WRONG_URL: &str = " (is the upstream's base URL right? It usually ends in /v1)";
 
 impl UpstreamError {
-    /// The message without [`WRONG_URL`], and whether that was behind it.
-    pub fn without_remark(&self) -> (&str, bool) {
-        match self.message.strip_suffix(WRONG_URL) {
-            Some(message) => (message, true),
-            None => (&self.message, false),
-        }
+    /// What is said of it without [`WRONG_URL`], and whether that was behind it.
+    pub fn without_remark(&self, chinese: bool) -> (&str, bool) {
+        let said = self.said(chinese);
+        (said.strip_suffix(WRONG_URL).unwrap_or(said), self.message.ends_with(WRONG_URL))
+    }
+
+    /// Whether it is the model that the upstream does not know, and not the address.
+    pub fn names_model(&self) -> bool {
+        let text = self.message.to_ascii_lowercase();
+        let says = |words: [&str; 2]| words.iter().all(|word| text.contains(word));
+        self.code.as_deref() == Some("model_not_found") || says(["model", "does not exist"]) || says(["模型", "不存在"])
     }
 }
 
@@ -33,12 +38,17 @@ pub fn read_failure(status: u16, retry_after: Option<&str>, body: &[u8]) -> Upst
             Some(Value::Object(o)) => o.get("message").or(o.get("detail")).and_then(Value::as_str).map(shorten),
             _ => None,
         };
-        let quoted = message.is_some();
-        let message = message.unwrap_or_else(|| format!("the upstream answered with status {status}"));
-        UpstreamError { quoted, ..UpstreamError::new(Class::Server, message) }
+        match message {
+            Some(message) => UpstreamError { quoted: true, ..UpstreamError::new(Class::Server, message) },
+            None => UpstreamError::ours(
+                Class::Server,
+                format!("上游返回了状态码 {status}"),
+                format!("the upstream answered with status {status}"),
+            ),
+        }
     });
     error.status = Some(status);
-    if matches!(status, 404 | 405) {
+    if matches!(status, 404 | 405) && !error.names_model() {
         error.message.push_str(WRONG_URL);
     }
     let by_status = match status {
@@ -70,10 +80,14 @@ pub fn refusal_in(answer: &Value) -> Option<UpstreamError> {
     let text = |key: &str| inner.get(key).and_then(Value::as_str);
     let code = text("code").or(text("status")).or(text("type")).map(str::to_owned);
     let said = text("message").or(inner.as_str());
-    let message = said.unwrap_or("the upstream refused without saying why");
+    let [zh, message] = match said {
+        Some(said) => ["", said],
+        None => ["上游拒绝了请求，没有说明原因", "the upstream refused without saying why"],
+    };
     let everything = format!("{} {} {} {message}", text("code").unwrap_or(""), text("type").unwrap_or(""), text("status").unwrap_or(""));
     let mut error = UpstreamError::new(classify(&everything.to_ascii_lowercase()), shorten(message));
     error.quoted = said.is_some();
+    error.chinese = said.is_none().then(|| zh.to_owned());
     error.code = code;
     error.param = text("param").filter(|param| !param.is_empty()).map(str::to_owned);
     error.status = inner.get("code").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
@@ -101,12 +115,11 @@ pub fn ended_in_silence(reasons: &[&str]) -> UpstreamError {
         Class::NoImage
     };
     let why = reasons.iter().find(|reason| !matches!(reason.as_str(), "stop" | ""));
-    let message = match (class, why) {
-        (Class::NoImage, None) => String::new(),
-        (_, None) => "the upstream withheld its answer".to_owned(),
-        (_, Some(why)) => format!("the upstream ended with '{}'", shorten(why)),
+    let mut error = match (class, why.map(|why| shorten(why))) {
+        (Class::NoImage, None) => UpstreamError::new(class, ""),
+        (_, None) => UpstreamError::ours(class, "上游没有给出回答", "the upstream withheld its answer"),
+        (_, Some(why)) => UpstreamError::ours(class, format!("上游以“{why}”结束"), format!("the upstream ended with '{why}'")),
     };
-    let mut error = UpstreamError::new(class, message);
     error.code = why.cloned();
     error
 }
@@ -231,6 +244,20 @@ mod tests {
         }
         let retry = read_failure(429, Some("30"), b"{}").retry_after;
         assert_eq!(retry, Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_is_no_wrong_address() {
+        for (status, body, wrong) in [
+            (404, r#"{"error":{"code":"model_not_found","message":"The model `x` was not found"}}"#, false),
+            (404, r#"{"error":{"message":"The model `x` does not exist or you do not have access to it."}}"#, false),
+            (404, r#"{"error":{"message":"模型 x 不存在"}}"#, false),
+            (404, r#"{"error":{"message":"page not found"}}"#, true),
+            (405, "", true),
+        ] {
+            let error = read_failure(status, None, body.as_bytes());
+            assert_eq!((error.class, error.without_remark(false).1), (Class::BadParameter, wrong), "{body}");
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl OpenAi {
             let path = format!("{}/", config.base_url.path());
             config.base_url.set_path(&path);
         }
-        let setup = |_| UpstreamError::new(Class::Connection, "the connection to the upstream cannot be set up");
+        let setup = |_| UpstreamError::ours(Class::Connection, "无法准备与上游的连接", "the connection to the upstream cannot be set up");
         let builder = || {
             Client::builder()
                 .connect_timeout(CONNECT)
@@ -100,7 +100,8 @@ impl OpenAi {
         };
         let limits = Limits { max_bytes: DOWNLOAD_MAX, total: Duration::from_secs(120), concurrent: 16, ..Limits::default() };
         let policy = Policy { allow_fake_ip_names: true, ..Policy::default() };
-        let fetcher = Fetcher::new(policy, limits).map_err(|e| UpstreamError::new(Class::Connection, e.to_string()))?;
+        let fetcher =
+            Fetcher::new(policy, limits).map_err(|e| UpstreamError::ours(Class::Connection, "无法准备下载图片的连接", e.to_string()))?;
         Ok(Self { client: builder().build().map_err(setup)?, downloads: builder().no_gzip().build().map_err(setup)?, config, fetcher })
     }
 
@@ -108,14 +109,15 @@ impl OpenAi {
         if self.config.api_key.expose().is_empty() {
             return Ok(None);
         }
-        let mut value = HeaderValue::try_from(format!("Bearer {}", self.config.api_key.expose()))
-            .map_err(|_| UpstreamError::new(Class::Auth, "the upstream's API key holds characters that no key has"))?;
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.config.api_key.expose())).map_err(|_| {
+            UpstreamError::ours(Class::Auth, "上游的密钥含有密钥里不会有的字符", "the upstream's API key holds characters that no key has")
+        })?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 
     async fn list_models(&self) -> Result<Vec<String>, UpstreamError> {
-        let bad_url = |_| UpstreamError::new(Class::Connection, "the base URL of the upstream is not valid");
+        let bad_url = |_| UpstreamError::ours(Class::Connection, "上游地址不是有效的网址", "the base URL of the upstream is not valid");
         let url = self.config.base_url.join("models").map_err(bad_url)?;
         let mut request = self.client.get(url).header(ACCEPT, "application/json").timeout(LIST_MAX);
         if let Some(value) = self.authorization()? {
@@ -124,14 +126,24 @@ impl OpenAi {
         let response = request.send().await.map_err(|e| UpstreamError::from_client(&e))?;
         let status = response.status();
         if status.is_redirection() {
-            return Err(UpstreamError::new(Class::BadAnswer, "the upstream redirects; set its base URL to where it redirects to"));
+            return Err(UpstreamError::ours(
+                Class::BadAnswer,
+                "上游要求跳转；请把上游地址改成它跳转到的地址",
+                "the upstream redirects; set its base URL to where it redirects to",
+            ));
         }
         let most = if status.is_success() { MODELS_MAX } else { REFUSAL_MAX };
         let body = read_some(response, most).await;
         if !status.is_success() {
             return Err(read_failure(status.as_u16(), None, &body));
         }
-        let bad = || UpstreamError::new(Class::BadAnswer, "this is no list of models; is the base URL right? It usually ends in /v1");
+        let bad = || {
+            UpstreamError::ours(
+                Class::BadAnswer,
+                "得到的不是模型列表；请检查上游地址，它通常以 /v1 结尾",
+                "this is no list of models; is the base URL right? It usually ends in /v1",
+            )
+        };
         let answer: serde_json::Value = serde_json::from_slice(&body).map_err(|_| bad())?;
         let list = answer.get("data").or_else(|| answer.get("models")).and_then(|list| list.as_array()).ok_or_else(bad)?;
         let name = |model: &serde_json::Value| model.get("id").or_else(|| model.get("name")).and_then(|id| id.as_str()).map(str::to_owned);
@@ -141,11 +153,10 @@ impl OpenAi {
     }
 
     async fn call(&self, call: Call) -> Result<Answer, UpstreamError> {
-        let url = self
-            .config
-            .base_url
-            .join(call.endpoint.path())
-            .map_err(|_| UpstreamError::new(Class::Connection, "the base URL of the upstream is not valid"))?;
+        let url =
+            self.config.base_url.join(call.endpoint.path()).map_err(|_| {
+                UpstreamError::ours(Class::Connection, "上游地址不是有效的网址", "the base URL of the upstream is not valid")
+            })?;
         let accept = if call.stream { "text/event-stream, application/json" } else { "application/json" };
         let mut request = self
             .client
@@ -163,7 +174,11 @@ impl OpenAi {
             let retry_after = header(RETRY_AFTER);
             let body = read_some(response, REFUSAL_MAX).await;
             if status.is_redirection() {
-                return Err(UpstreamError::new(Class::BadAnswer, "the upstream redirects; set its base URL to where it redirects to"));
+                return Err(UpstreamError::ours(
+                    Class::BadAnswer,
+                    "上游要求跳转；请把上游地址改成它跳转到的地址",
+                    "the upstream redirects; set its base URL to where it redirects to",
+                ));
             }
             return Err(read_failure(status.as_u16(), retry_after.as_deref(), &body));
         }

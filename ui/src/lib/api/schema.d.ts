@@ -1852,7 +1852,7 @@ export interface paths {
     /**
      * Changes settings: all of them, or none if one cannot be used. Another bucket, or none, while images are in the present one
      *     alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant. Rules by which more
-     *     images go for good than before take the password.
+     *     images go for good than before take the password, and so does a bucket that was not used before.
      */
     patch: {
       parameters: {
@@ -2716,7 +2716,7 @@ export interface components {
     ChangeSettings: {
       /** @description Also if images whose bytes are in the present bucket alone are not found any more afterwards. */
       leave_images?: boolean;
-      /** @description Once more, for rules by which more images go for good. */
+      /** @description Once more, for rules by which more images go for good and for another bucket. */
       password?: string | null;
       values: {
         [key: string]: string | null;

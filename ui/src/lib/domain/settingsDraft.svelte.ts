@@ -3,7 +3,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { api, asApiError, call, type ApiError } from '$lib/api';
 import { mayLeave } from './bucket/leaving';
-import { LOSING, saveRules } from './cache/losing';
+import { anotherBucket, LOSING, saveRules } from './cache/losing';
 import { problemOf, refusalOf, same, type Setting } from './settingsCheck';
 
 const PATIENCE_MS = 2_000;
@@ -134,12 +134,16 @@ export class SettingsDraft {
   async #send(batch: Map<string, Value>, leaving = false): Promise<boolean> {
     try {
       const body = { values: Object.fromEntries(batch), leave_images: leaving };
-      const answer = await saveRules((password) =>
-        call(api.PATCH('/settings', { body: { ...body, password } })),
+      const losing = LOSING.filter((key) => batch.has(key));
+      const ofBucket = [...batch.keys()].filter((key) => this.#isOfBucket(key));
+      const answer = await saveRules(
+        (password) => call(api.PATCH('/settings', { body: { ...body, password } })),
+        undefined,
+        ofBucket.length > 0 ? () => anotherBucket(losing.length > 0) : undefined,
       );
       if (answer === null) {
-        // The present rules stay, and their fields say so again.
-        for (const key of LOSING) if (batch.has(key)) this.#drop(key);
+        // The present rules and bucket stay, and their fields say so again.
+        for (const key of [...losing, ...ofBucket]) this.#drop(key);
         return true;
       }
       this.take(answer.items);
@@ -152,7 +156,7 @@ export class SettingsDraft {
       if (error.code === 'images_left_behind' && !leaving) {
         if (await mayLeave(error.count ?? 0)) return this.#send(batch, true);
         // The present bucket stays, and its fields say so again.
-        for (const key of batch.keys()) if (this.find(key)?.section === 'bucket') this.#drop(key);
+        for (const key of batch.keys()) if (this.#isOfBucket(key)) this.#drop(key);
         return true;
       }
       const refused = Object.entries(error.fields).filter(([key]) => batch.has(key));
@@ -168,6 +172,10 @@ export class SettingsDraft {
       this.failure = error;
       return false;
     }
+  }
+
+  #isOfBucket(key: string): boolean {
+    return this.find(key)?.section === 'bucket';
   }
 
   #saved(key: string, value: Value): void {

@@ -49,6 +49,13 @@ const KNOWN: Record<string, () => Explanation> = {
     text: m.err_upstream_unreachable(),
     remedy: m.err_upstream_unreachable_do(),
   }),
+  bad_username: () => ({ text: m.err_bad_username(), remedy: null }),
+  import_failed: () => ({ text: m.err_import_failed(), remedy: m.err_import_failed_do() }),
+  internal_error: () => ({ text: m.err_internal_error(), remedy: m.err_internal_error_do() }),
+  upstream_failed: () => ({ text: m.err_upstream_failed(), remedy: m.err_upstream_failed_do() }),
+  shell_failed: () => ({ text: m.err_shell_failed(), remedy: m.err_shell_failed_do() }),
+  foreign_origin: () => ({ text: m.err_foreign_origin(), remedy: m.err_foreign_origin_do() }),
+  not_set_up: () => ({ text: m.err_not_set_up(), remedy: m.err_not_set_up_do() }),
   bad_upstream_answer: () => ({ text: m.err_bad_upstream_answer(), remedy: m.err_bad_upstream_answer_do() }),
 };
 

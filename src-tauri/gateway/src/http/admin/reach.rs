@@ -103,12 +103,14 @@ pub async fn set_listen(
     if let Some(name) = view(&app).locked_by {
         return Err(AdminError::field("invalid_settings", "reach", "locked", format!("is fixed by {name}")));
     }
+    // Before the look at what holds: else one that opens and was let through before a closing would undo it.
+    let changing = app.changing.clone().lock_owned().await;
     let present = app.settings.snapshot().reach;
     // Closing takes nothing: who is in a hurry must not look for a password.
     if reach as u8 > present as u8 {
         app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
-    super::settings::store(&app, [(LISTEN.to_owned(), Some(reach.word().to_owned()))].into()).await?;
+    super::settings::store(&app, changing, [(LISTEN.to_owned(), Some(reach.word().to_owned()))].into()).await?;
     tracing::info!(event = "reach", reach = reach.word(), username = signed.username, "who can reach the gateway was changed");
     if !app.listening.reaches(reach, PATIENCE).await {
         return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, "listening_late", "the addresses are still being opened; look again"));

@@ -1,9 +1,10 @@
 //! Settings and the gateway's key.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::Future};
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 use utoipa::ToSchema;
 
 use super::{
@@ -75,7 +76,7 @@ pub struct ChangeSettings {
     /// Also if images whose bytes are in the present bucket alone are not found any more afterwards.
     #[serde(default)]
     leave_images: bool,
-    /// Once more, for rules by which more images go for good.
+    /// Once more, for rules by which more images go for good and for another bucket.
     #[serde(default)]
     password: Option<String>,
 }
@@ -184,7 +185,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<SettingItems>, AdminErr
 
 /// Changes settings: all of them, or none if one cannot be used. Another bucket, or none, while images are in the present one
 /// alone is refused with `images_left_behind` and their number, unless `leave_images` says that it is meant. Rules by which more
-/// images go for good than before take the password.
+/// images go for good than before take the password, and so does a bucket that was not used before.
 #[utoipa::path(
     patch,
     path = "/settings",
@@ -218,14 +219,35 @@ pub async fn change(State(app): State<App>, visitor: Visitor, Body(body): Body<C
         return Err(AdminError::invalid("invalid_settings", problems));
     }
     // Until it is stored, so that several changes at once are no way around the password.
-    let changing = app.changing.lock().await;
-    check_leaving(&app, &values, body.leave_images).await?;
-    if loses_more(&app, &values).await? {
+    let changing = app.changing.clone().lock_owned().await;
+    let moves = places_bucket(&values);
+    let table = app.library.db().read(load_settings).await?;
+    let target = if moves { bucket_with(&app, &table, &values) } else { None };
+    if moves {
+        check_leaving(&app, target.as_ref(), body.leave_images).await?;
+    }
+    if target.is_some_and(|target| is_elsewhere(&app, &target)) || loses_more(&app, table, &values) {
         app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
-    keep(&app, values).await?;
-    drop(changing);
+    store(&app, changing, values).await?;
     items(&app).await
+}
+
+/// Does `work` to its end, also if the client goes meanwhile: what is stored and what holds must not differ.
+async fn whole<T: Send + 'static>(app: &App, work: impl Future<Output = Result<T, AdminError>> + Send + 'static) -> Result<T, AdminError> {
+    let broken = "the change broke off; the log has the reason";
+    app.tasks.spawn(work).await.unwrap_or_else(|_| Err(AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", broken)))
+}
+
+/// Whether these values say something of the place where copies go.
+fn places_bucket(values: &BTreeMap<String, Option<String>>) -> bool {
+    values.keys().any(|key| key.starts_with("r2_") || key.starts_with("s3_"))
+}
+
+/// Whether copies would go where none go now: a session alone must not have all pictures sent away. And what lies there counts as a
+/// copy, so that the files here may go.
+fn is_elsewhere(app: &App, target: &BucketConfig) -> bool {
+    app.settings.snapshot().bucket.as_ref().is_none_or(|present| present.place() != target.place())
 }
 
 /// The bucket that would be used with these values.
@@ -243,13 +265,8 @@ fn bucket_with(app: &App, table: &BTreeMap<String, String>, values: &BTreeMap<St
 }
 
 /// Images whose only bytes are in the present bucket must not vanish with a slip of the pen.
-async fn check_leaving(app: &App, values: &BTreeMap<String, Option<String>>, leave_images: bool) -> Result<(), AdminError> {
-    if !values.keys().any(|key| key.starts_with("r2_") || key.starts_with("s3_")) {
-        return Ok(());
-    }
-    let table = app.library.db().read(load_settings).await?;
-    let target = bucket_with(app, &table, values);
-    let count = app.library.would_hide(target.as_ref()).await?;
+async fn check_leaving(app: &App, target: Option<&BucketConfig>, leave_images: bool) -> Result<(), AdminError> {
+    let count = app.library.would_hide(target).await?;
     if count == 0 {
         return Ok(());
     }
@@ -266,11 +283,10 @@ async fn check_leaving(app: &App, values: &BTreeMap<String, Option<String>>, lea
 }
 
 /// Whether more images go for good with these values.
-async fn loses_more(app: &App, values: &BTreeMap<String, Option<String>>) -> Result<bool, AdminError> {
+fn loses_more(app: &App, mut table: BTreeMap<String, String>, values: &BTreeMap<String, Option<String>>) -> bool {
     if !values.keys().any(|key| LOSING.contains(&key.as_str())) {
-        return Ok(false);
+        return false;
     }
-    let mut table = app.library.db().read(load_settings).await?;
     for (key, value) in values {
         match value {
             Some(value) => table.insert(key.clone(), value.clone()),
@@ -279,16 +295,20 @@ async fn loses_more(app: &App, values: &BTreeMap<String, Option<String>>) -> Res
     }
     let before = app.settings.snapshot();
     let keys = Keys { gateway: before.gateway_key.clone(), bucket: None };
-    Ok(Settings::resolve(&app.config, &table, keys).sweep.lose_more_than(&before.sweep))
+    Settings::resolve(&app.config, &table, keys).sweep.lose_more_than(&before.sweep)
 }
 
-/// Keeps values that were checked and need no question, and goes by them from now on.
-pub async fn store(app: &App, values: BTreeMap<String, Option<String>>) -> Result<(), AdminError> {
-    let _changing = app.changing.lock().await;
-    keep(app, values).await
+/// Keeps values that were checked and need no question, and goes by them from now on. For who holds `changing`, which ends with
+/// it: one after the other, for the snapshot must be that of the last change.
+pub async fn store(app: &App, changing: OwnedMutexGuard<()>, values: BTreeMap<String, Option<String>>) -> Result<(), AdminError> {
+    let own = app.clone();
+    let kept = async move {
+        let _changing = changing;
+        keep(&own, values).await
+    };
+    whole(app, kept).await
 }
 
-/// The same for who holds `changing`: one after the other, for the snapshot must be that of the last change.
 async fn keep(app: &App, mut values: BTreeMap<String, Option<String>>) -> Result<(), AdminError> {
     let keys: Vec<String> = values.keys().cloned().collect();
     if let Some(secret) = values.remove(BUCKET_SECRET) {
@@ -358,12 +378,17 @@ pub async fn new_gateway_key(
         None => app.secrets.random_key()?,
     };
     app.account.confirm(body.password.as_deref(), &visitor).await?;
-    let _changing = app.changing.lock().await;
-    app.secrets.set_gateway_key(key.clone()).await?;
-    let mut settings = (*app.settings.snapshot()).clone();
-    settings.gateway_key = key.clone();
-    app.settings.replace(settings);
-    app.events.tell(Event::Settings);
-    tracing::info!(event = "gateway_key", "the gateway key was changed");
+    let (own, new) = (app.clone(), key.clone());
+    let changed = async move {
+        let _changing = own.changing.lock().await;
+        own.secrets.set_gateway_key(new.clone()).await?;
+        let mut settings = (*own.settings.snapshot()).clone();
+        settings.gateway_key = new;
+        own.settings.replace(settings);
+        own.events.tell(Event::Settings);
+        tracing::info!(event = "gateway_key", "the gateway key was changed");
+        Ok(())
+    };
+    whole(&app, changed).await?;
     Ok(Json(GatewayKey { mark: app.key_marks.of(&key), key: key.expose().to_owned(), locked_by: None }))
 }

@@ -19,12 +19,12 @@ use crate::{
     http::App,
     model::{Dialect, Event, Secret, now},
     providers::{self, ProviderError},
-    store::{UpstreamRow, upstreams},
+    store::{
+        UpstreamRow,
+        upstreams::{self, UPSTREAMS_MAX},
+    },
     upstream::{Quirk, Upstream as Provider},
 };
-
-/// Most upstreams.
-const UPSTREAMS_MAX: usize = 50;
 
 /// How an upstream did lately.
 #[derive(Debug, Default, Serialize, ToSchema)]

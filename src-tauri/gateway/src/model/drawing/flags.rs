@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{COUNT_MAX, Format, QUALITIES, Resolution, Wishes};
+use crate::model::Saying;
 
 /// Longest flag or value, in bytes. What is longer is prose.
 const TOKEN_MAX: usize = 64;
@@ -26,10 +27,13 @@ pub(super) fn take_from(prompt: &str) -> (String, Wishes) {
 }
 
 /// See [`Wishes::parse`].
-pub(super) fn parse(flags: &str) -> Result<Wishes, String> {
+pub(super) fn parse(flags: &str) -> Result<Wishes, Saying> {
     let (mut tokens, mut wishes) = (flags.split_whitespace().peekable(), Wishes::default());
     while let Some(token) = tokens.next() {
-        let flag = flag_in(token).filter(|flag| flag.at == 0).ok_or_else(|| format!("`{}` is no flag", excerpt(token)))?;
+        let flag = flag_in(token).filter(|flag| flag.at == 0).ok_or_else(|| {
+            let token = excerpt(token);
+            Saying::new(format!("`{token}` 不是参数"), format!("`{token}` is no flag"))
+        })?;
         let value = match flag.value {
             Some(value) => value,
             None if is_switch(&flag.name) => String::new(),
@@ -125,33 +129,42 @@ fn is_switch(name: &str) -> bool {
 }
 
 /// What `--name value` wishes; `value` as [`plain`] made it. The error names what is wrong.
-fn wish(name: &str, value: &str) -> Result<Wishes, String> {
+fn wish(name: &str, value: &str) -> Result<Wishes, Saying> {
     let none = Wishes::default();
     let (wish, wants) = match name {
-        "ar" | "aspect" => (ratio_of(value).map(|ratio| Wishes { aspect: Some(ratio), ..none }), "a ratio such as 16:9"),
-        "size" => (size_wish(value), "1k, 2k, 4k, a size such as 1536x1024, or auto"),
+        "ar" | "aspect" => {
+            (ratio_of(value).map(|ratio| Wishes { aspect: Some(ratio), ..none }), ["比例，例如 16:9", "a ratio such as 16:9"])
+        }
+        "size" => (size_wish(value), ["1k、2k、4k、尺寸（例如 1536x1024）或 auto", "1k, 2k, 4k, a size such as 1536x1024, or auto"]),
         "n" => {
             let count = number(value).filter(|count| (1..=COUNT_MAX).contains(count));
-            (count.map(|count| Wishes { count: Some(count), ..none }), "a number from 1 to 10")
+            (count.map(|count| Wishes { count: Some(count), ..none }), ["1 到 10 的数", "a number from 1 to 10"])
         }
         "q" | "quality" => {
             let known = QUALITIES.contains(&value).then(|| value.to_owned());
-            (known.map(|word| Wishes { quality: Some(word), ..none }), "low, medium, high, auto, standard, hd, xhigh or max")
+            let wants = ["low、medium、high、auto、standard、hd、xhigh 或 max", "low, medium, high, auto, standard, hd, xhigh or max"];
+            (known.map(|word| Wishes { quality: Some(word), ..none }), wants)
         }
-        "seed" => (number(value).map(|seed| Wishes { seed: Some(seed), ..none }), "a whole number"),
-        "format" => (Format::parse(value).map(|format| Wishes { format: Some(format), ..none }), "png, jpeg or webp"),
+        "seed" => (number(value).map(|seed| Wishes { seed: Some(seed), ..none }), ["整数", "a whole number"]),
+        "format" => {
+            (Format::parse(value).map(|format| Wishes { format: Some(format), ..none }), ["png、jpeg 或 webp", "png, jpeg or webp"])
+        }
         switch => {
             let format = Format::parse(switch).filter(|_| value.is_empty());
             let wish = format.map(|format| Wishes { format: Some(format), ..none });
             return wish.ok_or_else(|| match is_switch(switch) {
-                true => format!("`--{switch}` takes no value"),
-                false => format!("unknown flag `--{}`", excerpt(switch)),
+                true => Saying::new(format!("`--{switch}` 后面不能有值"), format!("`--{switch}` takes no value")),
+                false => {
+                    let flag = excerpt(switch);
+                    Saying::new(format!("没有参数 `--{flag}`"), format!("unknown flag `--{flag}`"))
+                }
             });
         }
     };
-    wish.ok_or_else(|| match value {
-        "" => format!("`--{name}` wants {wants}"),
-        value => format!("`--{name}` wants {wants}, not `{}`", excerpt(value)),
+    let [zh, en] = wants;
+    wish.ok_or_else(|| match excerpt(value).as_str() {
+        "" => Saying::new(format!("`--{name}` 需要{zh}"), format!("`--{name}` wants {en}")),
+        value => Saying::new(format!("`--{name}` 需要{zh}，而不是 `{value}`"), format!("`--{name}` wants {en}, not `{value}`")),
     })
 }
 
@@ -293,9 +306,9 @@ mod tests {
             ("--n 11", "`--n` wants a number from 1 to 10, not `11`"),
             ("--png=yes", "`--png` takes no value"),
         ] {
-            assert_eq!(parse(flags), Err(wrong.to_owned()), "{flags:?}");
+            assert_eq!(parse(flags).map_err(String::from), Err(wrong.to_owned()), "{flags:?}");
         }
-        assert!(parse(&format!("--ar {}", "9".repeat(1000))).unwrap_err().len() < 100);
+        assert!(parse(&format!("--ar {}", "9".repeat(1000))).unwrap_err().to_string().len() < 100);
     }
 
     #[test]

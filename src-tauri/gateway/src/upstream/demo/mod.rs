@@ -58,7 +58,7 @@ impl Demo {
             let _permit = self.artists.acquire().await;
             let brief = call.brief.clone();
             let picture = tokio::task::spawn_blocking(move || paint(&brief, number)).await;
-            pictures.push(picture.map_err(|_| UpstreamError::new(Class::Server, "the demo could not draw this"))?);
+            pictures.push(picture.map_err(|_| UpstreamError::ours(Class::Server, "内置演示画不出这个", "the demo could not draw this"))?);
         }
         let mut partials = Vec::new();
         if call.stream && call.endpoint != super::Endpoint::Chat {
@@ -66,7 +66,8 @@ impl Demo {
                 let brief = call.brief.clone();
                 let _permit = self.artists.acquire().await;
                 let picture = tokio::task::spawn_blocking(move || sketch(&brief, stage as u8)).await;
-                partials.push(picture.map_err(|_| UpstreamError::new(Class::Server, "the demo could not draw this"))?);
+                partials
+                    .push(picture.map_err(|_| UpstreamError::ours(Class::Server, "内置演示画不出这个", "the demo could not draw this"))?);
             }
         }
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
