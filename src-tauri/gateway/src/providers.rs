@@ -25,7 +25,7 @@ pub enum ProviderError {
         /// What the user calls it.
         name: String,
         /// Why.
-        source: UpstreamError,
+        source: Box<UpstreamError>,
     },
 }
 
@@ -43,7 +43,8 @@ pub fn fixed(config: &Config) -> Result<Option<Arc<dyn Upstream>>, ProviderError
                 model: model.clone(),
                 dialect: *dialect,
             });
-            made.map(|upstream| Some(Arc::new(upstream) as Arc<dyn Upstream>)).map_err(|source| ProviderError::Upstream { name, source })
+            let made = made.map(|upstream| Some(Arc::new(upstream) as Arc<dyn Upstream>));
+            made.map_err(|source| ProviderError::Upstream { name, source: Box::new(source) })
         }
     }
 }

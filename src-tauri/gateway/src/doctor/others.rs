@@ -28,7 +28,7 @@ fn providers(scene: &Scene<'_>) -> Vec<Provider> {
     let mut found: Vec<Provider> = Vec::new();
     match providers::fixed(scene.config) {
         Ok(fixed) => found.extend(fixed.map(|upstream| (upstream.name().to_owned(), upstream.model().to_owned(), Ok(upstream)))),
-        Err(providers::ProviderError::Upstream { name, source }) => found.push((name, String::new(), Err(source))),
+        Err(providers::ProviderError::Upstream { name, source }) => found.push((name, String::new(), Err(*source))),
         Err(providers::ProviderError::Db(_) | providers::ProviderError::Secrets(_)) => {}
     }
     let rows = scene.holds.iter().flat_map(|holds| &holds.upstreams).filter(|row| row.enabled);
