@@ -6,9 +6,13 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cloud::Bucket,
     library::{Attempt, Library},
     model::{ImageId, now},
-    store::{DbError, copies},
+    store::{
+        DbError,
+        copies::{self, Due},
+    },
 };
 
 /// Images that are taken from the outbox ahead of their turn, so that many share a commit; few of them are put at once.
@@ -26,46 +30,41 @@ const IDLE: Duration = Duration::from_millis(500);
 /// Waits so long after the database failed.
 const DATABASE_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is under way. A lease that ends while its task still waits for its turn, as on a slow line, is taken again and so
-/// goes on; no second task begins.
+/// What is under way. A lease that ends while its task still waits for its turn, as on a slow line, is taken again: no second
+/// task begins, and it is given back when the first one has ended.
 #[derive(Default)]
 struct UnderWay {
     tasks: JoinSet<Attempt>,
-    held: HashMap<Id, Held>,
-}
-
-/// What a task has in hand.
-#[derive(PartialEq, Eq)]
-enum Held {
-    /// The copy of an image.
-    Copy(ImageId),
-    /// An object to be removed.
-    Grave(String),
-    /// A question whether the bucket works.
-    Knock,
+    copies: HashMap<Id, (ImageId, Option<Due>)>,
 }
 
 impl UnderWay {
-    fn begin(&mut self, what: Held, task: impl Future<Output = Attempt> + Send + 'static) {
-        if what == Held::Knock || !self.held.values().any(|held| *held == what) {
-            let id = self.tasks.spawn(task).id();
-            self.held.insert(id, what);
-        }
+    fn begin(&mut self, task: impl Future<Output = Attempt> + Send + 'static) {
+        self.tasks.spawn(task);
     }
 
-    /// The end of a task; nothing if there is none.
-    async fn ended(&mut self) -> Option<()> {
+    fn copy(&mut self, library: Library, bucket: Bucket, due: Due) {
+        if let Some((_, again)) = self.copies.values_mut().find(|(image, _)| *image == due.id) {
+            *again = Some(due);
+            return;
+        }
+        let image = due.id;
+        let task = self.tasks.spawn(async move { library.upload_in_turn(&bucket, due).await });
+        self.copies.insert(task.id(), (image, None));
+    }
+
+    /// The end of a task, and what it held that was taken again meanwhile; nothing if there is none.
+    async fn ended(&mut self) -> Option<Option<Due>> {
         let id = match self.tasks.join_next_with_id().await? {
             Ok((id, _)) => id,
             Err(error) => error.id(),
         };
-        self.held.remove(&id);
-        Some(())
+        Some(self.copies.remove(&id).and_then(|(_, again)| again))
     }
 
     async fn shut_down(&mut self) {
         self.tasks.shutdown().await;
-        self.held.clear();
+        self.copies.clear();
     }
 }
 
@@ -90,7 +89,11 @@ pub async fn copy_to_bucket(library: Library, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             () = remote.woken() => {}
-            Some(()) = running.ended() => {}
+            Some(again) = running.ended() => {
+                if let Some(due) = again {
+                    library.give_back(due, now()).await;
+                }
+            }
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -134,7 +137,7 @@ async fn fill(library: &Library, running: &mut UnderWay) -> Result<Duration, DbE
         if running.tasks.is_empty() && (!remote.works() || remote.take_doubt()) {
             // Nothing is due: whether the bucket works is found out all the same, so that the admin can say so.
             let (library, bucket) = (library.clone(), bucket.clone());
-            running.begin(Held::Knock, async move { library.knock(&bucket).await });
+            running.begin(async move { library.knock(&bucket).await });
         }
         return Ok(wait);
     }
@@ -148,11 +151,10 @@ async fn fill(library: &Library, running: &mut UnderWay) -> Result<Duration, DbE
     let idle = graves.is_empty() && due.is_empty();
     for grave in graves {
         let (library, bucket) = (library.clone(), bucket.clone());
-        running.begin(Held::Grave(grave.key.clone()), async move { library.bury(&bucket, grave).await });
+        running.begin(async move { library.bury(&bucket, grave).await });
     }
     for due in due {
-        let (library, bucket) = (library.clone(), bucket.clone());
-        running.begin(Held::Copy(due.id), async move { library.upload_in_turn(&bucket, due).await });
+        running.copy(library.clone(), bucket.clone(), due);
     }
     Ok(if idle { IDLE } else { LOOK })
 }

@@ -93,7 +93,7 @@ impl Library {
     }
 
     /// The copy is made later, and that is nobody's fault.
-    async fn give_back(&self, due: Due, due_at: Millis) -> Attempt {
+    pub async fn give_back(&self, due: Due, due_at: Millis) -> Attempt {
         let (id, run) = (due.id, self.remote.run().to_owned());
         if let Err(error) = self.db.write(move |t| copies::release(t, &due, &run, due_at)).await {
             tracing::error!(%error, image = %id, "a copy waits longer than it must");
