@@ -10,8 +10,8 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     (
         "anonymous memory while it drains",
-        "up to 2 MB of pages for each of five database connections, buffers of four uploads, and what the allocator keeps for \
-         the threads that read files; not taken apart further.",
+        "pages and statements of five database connections, buffers of four uploads, and what the allocator keeps for the \
+         threads that read files.",
     ),
     (
         "overhead p50, 2 MB streamed, in 4 KB",
