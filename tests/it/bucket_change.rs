@@ -71,6 +71,16 @@ async fn a_change_that_would_hide_images_is_refused_with_their_number_until_some
     until_bucket(&admin, "ok").await;
     let gone = app.get(&format!("/images/{}", ids[1])).await;
     assert_eq!(code(gone, 404).await, "image_left_behind");
+    // A drawing without it would be paid for and be another one than was wanted.
+    let link = format!("{}/images/{}", app.url, ids[1]);
+    let edit = json!({"model": "picgate", "prompt": "blue", "images": [{"image_url": link}]});
+    let messages = json!([{"role": "user", "content": "draw a cat"}, {"role": "assistant", "content": format!("![]({link})")},
+                          {"role": "user", "content": "make it blue"}]);
+    let asked = upstream.requests().len();
+    for (path, body) in [("/v1/images/edits", edit), ("/v1/chat/completions", json!({"model": "picgate", "messages": messages}))] {
+        assert_eq!(code(app.send(path, &body).await, 400).await, "image_left_behind", "{path}");
+    }
+    assert_eq!(upstream.requests().len(), asked, "nothing was asked of the upstream");
     for page in ["stats", "cache"] {
         let left = admin.get(page).await["left_behind"].clone();
         assert_eq!(left["count"], 3, "{page}");

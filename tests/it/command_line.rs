@@ -135,6 +135,9 @@ fn at_a_chinese_terminal_it_speaks_chinese() {
     assert!(out.contains("用户名和密码已清除"), "{out}");
     let (out, ..) = finished(dir.path(), &["reset-admin"], &[("PICGATE_LANGUAGE", "en"), CHINESE[0]]);
     assert!(out.contains("are forgotten"), "{out}");
+    let mistyped = other.path().join("mistyped");
+    let (out, err, code) = finished(&mistyped, &["reset-admin"], &CHINESE);
+    assert!(code != 0 && err.contains("还没有密钥") && !mistyped.exists(), "{out}{err}");
 }
 
 #[test]

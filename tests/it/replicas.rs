@@ -76,6 +76,76 @@ async fn what_one_keeps_out_of_the_bucket_the_others_keep_on_disk() {
     assert!(bucket.object(&key(&id)).is_none(), "nothing brought it back");
 }
 
+/// A marker costs nobody a file that would not go anyway: whoever may write to the bucket must not have power over disks.
+#[tokio::test]
+async fn a_marker_alone_takes_neither_files_nor_objects() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[THROUGH]).await;
+    let admin = Admin::set_up(&app).await;
+    let mark = |id: &str| bucket.put(&format!("picgate/deleted/{id}"), b"deleted");
+    // One whose object was removed by hand, too, one whose object is there, and one that is still to be copied.
+    let (gone, there) = (draw(&app, &upstream, "gone", 5, 32).await, draw(&app, &upstream, "there", 6, 32).await);
+    bucket.break_with(&[Fault::RefuseMethod(Method::PUT, 500, "InternalError")]);
+    let new = draw(&app, &upstream, "new", 7, 32).await;
+    for id in [&gone, &there, &new] {
+        mark(id);
+    }
+    bucket.remove(&key(&gone));
+    bucket.heal();
+    run_job(&admin, &json!({"kind": "retry_failed"})).await;
+    run_job(&admin, &json!({"kind": "check_files"})).await;
+    for (id, seed) in [(&gone, 5), (&there, 6), (&new, 7)] {
+        assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(seed, 32));
+        assert_eq!(listed(&admin, id).await["local"], true);
+    }
+    assert!(bucket.object(&key(&there)).is_some());
+}
+
+/// What a person brought back from a backup outranks that it was deleted once.
+#[tokio::test]
+async fn a_backup_brings_back_what_was_deleted_since() {
+    use crate::backup::{run, text};
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let app = app_with(&upstream, &bucket, &[THROUGH]).await;
+    let admin = Admin::set_up(&app).await;
+    let (one, two) = (draw(&app, &upstream, "one", 8, 32).await, draw(&app, &upstream, "two", 9, 32).await);
+    let work = tempfile::tempdir().unwrap();
+    let file = work.path().join("backup.tar");
+    assert_eq!(run(app.dir.path(), &["backup", text(&file)], &[]).await.2, 0);
+    admin.send(Method::POST, "images/delete", &json!({"ids": [one], "what": "all"})).await;
+    eventually("the object to go", async || bucket.object(&key(&one)).is_none().then_some(())).await;
+    app.stop().await;
+    let target = tempfile::tempdir().unwrap();
+    let (said, errors, code) = run(target.path(), &["restore", text(&file)], &[]).await;
+    assert_eq!(code, 0, "{said} {errors}");
+    let variables = bucket.variables();
+    let mut variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    variables.push(THROUGH);
+    let app = TestApp::in_folder(target, &variables).await;
+    let admin = Admin::set_up(&app).await;
+    for id in [&one, &two] {
+        crate::support::admin::until_cloud(&admin, id, "stored").await;
+    }
+    run_job(&admin, &json!({"kind": "clear_local"})).await;
+    for (id, seed) in [(&one, 8), (&two, 9)] {
+        assert_eq!(app.image(&format!("/images/{id}")).await, pictures::png(seed, 32));
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_deletes_nothing_that_only_others_know() {
+    let (upstream, bucket) = (FakeUpstream::start().await, FakeBucket::start().await);
+    let (a, b) = (app_with(&upstream, &bucket, &[THROUGH]).await, app_with(&upstream, &bucket, &[THROUGH]).await);
+    let (id, second) = (draw(&a, &upstream, "theirs", 10, 32).await, Admin::set_up(&b).await);
+    let answer = second.send(Method::POST, "images/delete", &json!({"ids": [id], "what": "all"})).await;
+    assert_eq!(answer["items"][0]["code"], "not_found", "{answer}");
+    let own = draw(&b, &upstream, "own", 11, 32).await;
+    second.send(Method::POST, "images/delete", &json!({"ids": [own], "what": "all"})).await;
+    eventually("removals to be done", async || bucket.object(&key(&own)).is_none().then_some(())).await;
+    assert!(bucket.object(&key(&id)).is_some());
+    assert_eq!(a.image(&format!("/images/{id}")).await, pictures::png(10, 32));
+}
+
 /// An object that nobody says to have deleted was lost by mistake.
 #[tokio::test]
 async fn what_vanished_from_the_bucket_is_put_again_by_whoever_misses_it() {

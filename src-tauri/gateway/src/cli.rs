@@ -223,6 +223,12 @@ fn start_log(config: &Config) -> Lines {
 }
 
 async fn reset_admin(config: Config) -> ExitCode {
+    // In a folder that was mistyped there is nobody to forget.
+    let layout = Layout::new(&config.data_dir, None, None);
+    if matches!(SecretsFile::new(layout.secrets()).read(), Ok(None)) {
+        complain(&words("no_key", &[("path", &layout.root.display())]));
+        return ExitCode::FAILURE;
+    }
     match Gateway::reset_admin(&config).await {
         Ok(ticket) => {
             say(&words("reset_done", &[]));

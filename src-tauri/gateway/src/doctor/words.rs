@@ -101,7 +101,7 @@ const ENTRIES: &[Entry] = &[
         ["从备份恢复 blobs 文件夹中缺失的文件，重启后会自动找回", "restore the missing files in the folder blobs from a backup; a restart finds them"]),
 
     entry("admin_ok", "admin", Ok, ["已设置", "set up"], NONE),
-    entry("admin_none", "admin", Note, ["尚未设置：打开 http://localhost:{port}/admin，使用日志中的一次性凭证", "not set up yet: open http://localhost:{port}/admin with the ticket from the log"], NONE),
+    entry("admin_none", "admin", Note, ["尚未设置：打开 http://localhost:{port}/admin，使用日志中的一次性口令", "not set up yet: open http://localhost:{port}/admin with the ticket from the log"], NONE),
 
     entry("clock_ok", "clock", Ok, ["与 {host} 一致", "agrees with {host}"], NONE),
     entry("clock_unknown", "clock", Note, ["没有可以对照的服务器", "there is no server to compare it with"], NONE),

@@ -6,7 +6,6 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cloud::Bucket,
     library::{Attempt, Library},
     model::{ImageId, now},
     store::{
@@ -43,13 +42,13 @@ impl UnderWay {
         self.tasks.spawn(task);
     }
 
-    fn copy(&mut self, library: Library, bucket: Bucket, due: Due) {
+    fn copy<F: Future<Output = Attempt> + Send + 'static>(&mut self, due: Due, task: impl FnOnce(Due) -> F) {
         if let Some((_, again)) = self.copies.values_mut().find(|(image, _)| *image == due.id) {
             *again = Some(due);
             return;
         }
         let image = due.id;
-        let task = self.tasks.spawn(async move { library.upload_in_turn(&bucket, due).await });
+        let task = self.tasks.spawn(task(due));
         self.copies.insert(task.id(), (image, None));
     }
 
@@ -154,7 +153,8 @@ async fn fill(library: &Library, running: &mut UnderWay) -> Result<Duration, DbE
         running.begin(async move { library.bury(&bucket, grave).await });
     }
     for due in due {
-        running.copy(library.clone(), bucket.clone(), due);
+        let (library, bucket) = (library.clone(), bucket.clone());
+        running.copy(due, |due| async move { library.upload_in_turn(&bucket, due).await });
     }
     Ok(if idle { IDLE } else { LOOK })
 }

@@ -249,6 +249,11 @@ impl Job {
         }
     }
 
+    /// There turned out to be one step less to do.
+    pub fn spared(&self) {
+        self.change(|view| view.total = view.total.saturating_sub(1));
+    }
+
     /// A step did not work and is not counted as done.
     pub fn failed_step(&self) {
         self.change(|view| view.failed += 1);

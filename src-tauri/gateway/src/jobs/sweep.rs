@@ -334,8 +334,11 @@ impl Sweep {
             if job.is_cancelled() {
                 break;
             }
-            let gone = self.library.evict(candidate.sha256, unused_since).await?;
-            job.step(candidate.bytes as u64, gone);
+            // What is wanted just now stays, and so does what the bucket has lost: that is no failure.
+            match self.library.evict(candidate.sha256, unused_since).await? {
+                true => job.step(candidate.bytes as u64, true),
+                false => job.spared(),
+            }
         }
         Ok(())
     }

@@ -55,8 +55,11 @@ impl Library {
                     Doomed::OfBlob(sha256, unused_since) => sweep::without_copy(t, sha256, unused_since)?,
                 };
                 let one = |id| {
-                    // Objects that may lie in a bucket go as well, as soon as it can be reached.
-                    copies::bury(t, id, now())?;
+                    // Objects that may lie in a bucket go as well, as soon as it can be reached; those of images that only other
+                    // gateways know do not.
+                    if copies::copy_of(t, id)?.is_some() {
+                        copies::bury(t, id, now())?;
+                    }
                     gallery::delete(t, id).map(|deleted| (id, deleted))
                 };
                 wanted.into_iter().map(one).collect::<Result<Vec<_>, _>>()

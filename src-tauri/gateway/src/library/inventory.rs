@@ -126,7 +126,7 @@ impl Library {
                 }
                 if page.get(row.id.as_bytes()) != Some(&row.bytes) {
                     match self.ask_for(row).await? {
-                        Asked::There | Asked::Elsewhere => {}
+                        Asked::There | Asked::Elsewhere(_) => {}
                         Asked::Gone => found.again += 1,
                         Asked::Lost => found.lost += 1,
                         Asked::Unknown(error) => return Err(error.into()),

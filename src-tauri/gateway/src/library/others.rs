@@ -1,8 +1,8 @@
 //! Several gateways on one bucket: what one of them deletes ends at the others too. Whoever removes an object leaves a marker
 //! in its place, and whoever misses an object looks for that. An object that is gone without one was lost by mistake, and is
-//! put again.
+//! put again. A marker costs nobody a file that would not go anyway: whoever may write to the bucket has no power over disks.
 
-use super::Library;
+use super::{Library, LibraryError};
 use crate::{
     cloud::{Bucket, BucketError, Fault, Marker},
     model::{Event, ImageId},
@@ -24,26 +24,28 @@ impl Library {
         }
     }
 
-    /// The object of an image is not there: why, if another gateway says so. What it did is done here too by then.
-    pub(super) async fn follow_others(&self, bucket: &Bucket, id: ImageId) -> Result<Option<Marker>, BucketError> {
-        if !self.remote.is_through() {
-            return Ok(None);
-        }
-        let marker = bucket.marker(id).await?;
-        let followed = match marker {
-            None => Ok(()),
-            Some(Marker::Deleted) => {
+    /// Why the object of an image is not there, if another gateway says so.
+    pub(super) async fn marker_of(&self, bucket: &Bucket, id: ImageId) -> Result<Option<Marker>, BucketError> {
+        if self.remote.is_through() { bucket.marker(id).await } else { Ok(None) }
+    }
+
+    /// Does here what another gateway did, when the file would go, or is gone, anyway.
+    pub(super) async fn follow(&self, bucket: &Bucket, id: ImageId, marker: Marker) -> Result<(), LibraryError> {
+        match marker {
+            Marker::Deleted => {
                 tracing::info!(event = "deleted_elsewhere", image = %id, "another gateway on the same bucket has deleted an image");
                 self.delete(&[id]).await.map(|_| ())
             }
-            Some(Marker::Excluded) => {
-                let place = bucket.config().place();
-                let noted = self.db.write(move |t| copies::gone_there(t, id, &place)).await.map_err(Into::into);
-                self.events.tell(Event::Copied(id));
-                noted
-            }
-        };
-        followed.map_err(|error: super::LibraryError| BucketError::new(Fault::Disk, error.to_string()))?;
-        Ok(marker)
+            Marker::Excluded => self.keep_out(bucket, id).await,
+        }
+    }
+
+    /// The copy of an image is not made, because another gateway removed it; the file stays.
+    pub(super) async fn keep_out(&self, bucket: &Bucket, id: ImageId) -> Result<(), LibraryError> {
+        tracing::warn!(event = "kept_out", image = %id, "another gateway on the same bucket removed the copy of an image; the file stays and is not copied");
+        let place = bucket.config().place();
+        self.db.write(move |t| copies::gone_there(t, id, &place)).await?;
+        self.events.tell(Event::Copied(id));
+        Ok(())
     }
 }

@@ -263,7 +263,9 @@ impl Fetch<'_> {
                         self.library.lost(owner, &error).await;
                     } else if !own_is_gone && self.record.is_some() {
                         // Deleted elsewhere, it ends here too, whatever equal images there are.
-                        if self.library.follow_others(self.bucket, id).await? == Some(Marker::Deleted) {
+                        if self.library.marker_of(self.bucket, id).await? == Some(Marker::Deleted) {
+                            let followed = self.library.follow(self.bucket, id, Marker::Deleted).await;
+                            followed.map_err(|error| BucketError::new(Fault::Disk, error.to_string()))?;
                             last = error;
                             break;
                         }

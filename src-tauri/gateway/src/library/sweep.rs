@@ -36,8 +36,8 @@ pub(super) enum Asked {
     Gone,
     /// The same, and its bytes are nowhere.
     Lost,
-    /// It is not, because another gateway on the same bucket removed it; the same was done here.
-    Elsewhere,
+    /// It is not, because another gateway on the same bucket removed it.
+    Elsewhere(Marker),
     /// The bucket does not say.
     Unknown(BucketError),
 }
@@ -84,7 +84,14 @@ impl Library {
         if self.remote.is_through() && !self.files.blob(copy.sha256, copy.bytes).exists() {
             return Ok(true);
         }
-        Ok(matches!(self.ask_for(copy).await?, Asked::There))
+        let Some(bucket) = self.remote.bucket() else { return Ok(false) };
+        let id = copy.id;
+        match self.ask_for(copy).await? {
+            Asked::There => Ok(true),
+            // The file would go now, because the bucket has the picture too: it goes for good.
+            Asked::Elsewhere(marker) => self.follow(&bucket, id, marker).await.map(|()| false),
+            Asked::Gone | Asked::Lost | Asked::Unknown(_) => Ok(false),
+        }
     }
 
     /// What the bucket says of an object that is to be there, and what came of it.
@@ -97,7 +104,7 @@ impl Library {
             Err(error) if error.fault == Fault::WrongBytes => error,
             Err(error) if error.fault == Fault::NoObject => match self.missed(&bucket, &copy).await {
                 Ok(None) => error,
-                Ok(Some(_)) => return Ok(Asked::Elsewhere),
+                Ok(Some(marker)) => return Ok(Asked::Elsewhere(marker)),
                 Err(error) => {
                     self.remote.failed(&bucket, &error);
                     return Ok(Asked::Unknown(error));
@@ -116,7 +123,7 @@ impl Library {
     async fn missed(&self, bucket: &Bucket, copy: &Confirmed) -> Result<Option<Marker>, BucketError> {
         let key = copy.key.clone().unwrap_or_else(|| bucket.config().key(copy.id));
         match bucket.get(&key).await {
-            Err(error) if error.fault == Fault::NoObject => self.follow_others(bucket, copy.id).await,
+            Err(error) if error.fault == Fault::NoObject => self.marker_of(bucket, copy.id).await,
             Err(error) => Err(error),
             Ok(_) => Err(BucketError::new(Fault::Busy, "the object is there after all")),
         }

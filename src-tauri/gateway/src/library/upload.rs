@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Library;
 use crate::{
     cloud::{Bucket, BucketError, Fault, Upload},
-    model::{BucketConfig, Event, ImageId, ImageRecord, Millis, now, python_key},
+    model::{BucketConfig, Event, ImageId, ImageRecord, Millis, Sha256, now, python_key},
     store::{
         Blob, DbError, Files,
         copies::{self, Due, Tombstone},
@@ -89,7 +89,21 @@ impl Library {
         if self.remote.pause().is_some() {
             return self.give_back(due, now()).await;
         }
-        self.upload(bucket, due, turn).await
+        // Another gateway may know it by now, and have deleted it.
+        let asks = self.remote.is_through() && !due.claimed;
+        self.upload(bucket, due, turn, asks).await
+    }
+
+    async fn is_unwanted(&self, bucket: &Bucket, id: ImageId) -> Result<bool, BucketError> {
+        Ok(self.marker_of(bucket, id).await?.is_some())
+    }
+
+    async fn kept_out(&self, bucket: &Bucket, id: ImageId) -> Attempt {
+        if let Err(error) = self.keep_out(bucket, id).await {
+            tracing::error!(%error, image = %id, "it cannot be noted that an image is not to be copied");
+            return Attempt::Later;
+        }
+        Attempt::Void
     }
 
     /// The copy is made later, and that is nobody's fault.
@@ -101,9 +115,9 @@ impl Library {
         Attempt::Later
     }
 
-    /// Puts the copy of one image and confirms it. The turn ends with the last call to the bucket: what is noted of one image
+    /// Puts the copy of one image and confirms it; not if another gateway removed it, with `asks`. The turn ends with the last call to the bucket: what is noted of one image
     /// need not keep the next one waiting.
-    async fn upload(&self, bucket: &Bucket, due: Due, turn: Option<OwnedSemaphorePermit>) -> Attempt {
+    async fn upload(&self, bucket: &Bucket, due: Due, turn: Option<OwnedSemaphorePermit>, asks: bool) -> Attempt {
         // A name that is not of this image, as a database from elsewhere may say, is somebody else's object.
         let (known, is_foreign) = match due.key.clone() {
             Some(key) if key != python_key(due.id) => (None, key != bucket.config().key(due.id)),
@@ -131,11 +145,22 @@ impl Library {
                 return Attempt::Later;
             }
         }
-        // What was there before and is put again may have been deleted by another gateway.
-        let marker = if due.claimed || due.attempts > 0 { self.follow_others(bucket, due.id).await } else { Ok(None) };
-        let result = match marker {
-            Ok(None) => self.copy(bucket, &due, &key).await,
-            Ok(Some(_)) => return Attempt::Void,
+        if asks && self.files.blob(due.blob.sha256, due.blob.bytes).exists() && self.is_unwanted(bucket, id).await.unwrap_or(false) {
+            return self.kept_out(bucket, id).await;
+        }
+        let result = self.copy(bucket, &due, &key).await;
+        // Deleted by another gateway while it was put. What a person brought back from an archive or another program outranks that.
+        let removed = match &result {
+            Ok(()) if due.claimed && self.remote.is_through() => bucket.unmark(id).await.map(|()| false),
+            Ok(()) if asks => self.is_unwanted(bucket, id).await,
+            _ => Ok(false),
+        };
+        let result = match removed {
+            Ok(true) => match bucket.delete(&key).await {
+                Ok(()) => return self.kept_out(bucket, id).await,
+                Err(error) => Err(error),
+            },
+            Ok(false) => result,
             Err(error) => Err(error),
         };
         drop(turn);
@@ -185,7 +210,14 @@ impl Library {
             Ok(()) => {}
             // Perhaps by ourselves, before a crash.
             Err(error) if error.fault == Fault::Exists => match bucket.verify(key, upload.bytes, &md5, sha256).await {
-                Err(error) if matches!(error.fault, Fault::WrongBytes | Fault::NoObject) => bucket.put(key, &upload, false).await?,
+                Err(error) if matches!(error.fault, Fault::WrongBytes | Fault::NoObject) => {
+                    // Ids are random: under this name another picture can only be if somebody made up our row.
+                    let other = bucket.head(key).await.ok().and_then(|found| found.metadata.get("sha256")?.parse::<Sha256>().ok());
+                    if other.is_some_and(|other| other != sha256) {
+                        return Err(BucketError::new(Fault::WrongBytes, "another picture is in the bucket under this name"));
+                    }
+                    bucket.put(key, &upload, false).await?;
+                }
                 result => return result,
             },
             Err(error) => return Err(error),
@@ -223,12 +255,19 @@ impl Library {
             Fault::NoObject => now() + NOWHERE_AGAIN,
             _ => retry_at(due.attempts),
         };
-        let (noted, code, words) = (due.clone(), error.fault.code(), error.words.clone());
-        let before = self.db.write(move |t| copies::failed(t, &noted, due_at, code, &words, counts)).await?;
+        let code = if counts && error.fault == Fault::NoObject { copies::NOWHERE } else { error.fault.code() };
+        let (noted, words, place) = (due.clone(), error.words.clone(), bucket.config().place());
+        let (before, is_left) = self
+            .db
+            .write(move |t| {
+                let before = copies::failed(t, &noted, due_at, code, &words, counts)?;
+                Ok((before, left_behind::is_left_behind(t, noted.id, Some(&place))?))
+            })
+            .await?;
         match error.fault {
             _ if !counts => {}
-            // Said once, however often it is looked for.
-            Fault::NoObject if before.as_deref() == Some(code) => {}
+            // Said once, however often it is looked for; and what is in a bucket of before is not lost.
+            Fault::NoObject if is_left || before.as_deref() == Some(code) => {}
             Fault::NoObject => {
                 tracing::warn!(event = "image_nowhere", image = %due.id, "an image has no copy any more, neither on disk nor in the bucket that is used");
             }
@@ -249,7 +288,7 @@ impl Library {
                 // Goes on when the client has waited long enough.
                 let copying = tokio::spawn(async move {
                     let turn = library.remote.first().await;
-                    library.upload(&bucket, due, turn).await
+                    library.upload(&bucket, due, turn, false).await
                 });
                 matches!(tokio::time::timeout(THROUGH_MAX, copying).await, Ok(Ok(Attempt::Stored)))
             }
@@ -358,18 +397,18 @@ pub(super) async fn is_as_put(found: &crate::cloud::Found, path: Option<PathBuf>
     tokio::task::spawn_blocking(move || digests(&path)).await.is_ok_and(|read| read.is_ok_and(|(_, md5)| md5 == expected))
 }
 
-pub(super) async fn digests_of(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
+pub(super) async fn digests_of(path: &std::path::Path) -> Result<(Sha256, [u8; 16]), BucketError> {
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || digests(&path)).await.map_err(|e| BucketError::new(Fault::Disk, e.to_string()))?
 }
 
-fn digests(path: &std::path::Path) -> Result<(crate::model::Sha256, [u8; 16]), BucketError> {
+fn digests(path: &std::path::Path) -> Result<(Sha256, [u8; 16]), BucketError> {
     use sha2::Digest;
     let (mut file, mut sha256, mut md5) = (std::fs::File::open(path)?, sha2::Sha256::new(), md5::Md5::new());
     let mut block = vec![0; DIGEST_BLOCK];
     loop {
         match file.read(&mut block)? {
-            0 => return Ok((crate::model::Sha256(sha256.finalize().into()), md5.finalize().into())),
+            0 => return Ok((Sha256(sha256.finalize().into()), md5.finalize().into())),
             read => {
                 sha256.update(&block[..read]);
                 md5.update(&block[..read]);

@@ -310,11 +310,12 @@ impl Relay {
         // An id that is not in the library is somebody else's link: it stays as it is.
         let found = match self.library.open(id).await {
             Ok(found) => found,
+            // A drawing without it would be paid for and be another one than was wanted.
+            Err(RestoreError::Gone) if self.library.is_left_behind(id).await? => return Err(RelayError::left_behind(id, None)),
             Err(RestoreError::Gone) => {
                 tracing::warn!(event = "conversation_lost", image = %id, "an image of the conversation is lost; its link goes as text");
                 None
             }
-            // A drawing without it would be paid for and be another one than was wanted.
             Err(RestoreError::Away(fault)) => return Err(RelayError::BucketAway(fault.code())),
             Err(RestoreError::Library(error)) => return Err(error.into()),
         };

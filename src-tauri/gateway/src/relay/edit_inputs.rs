@@ -69,6 +69,7 @@ impl Relay {
     async fn linked(&self, id: ImageId, param: &'static str) -> Result<Input, RelayError> {
         let found = match self.library.open(id).await {
             Ok(found) => found,
+            Err(RestoreError::Gone) if self.library.is_left_behind(id).await? => return Err(RelayError::left_behind(id, Some(param))),
             Err(RestoreError::Gone) => None,
             Err(RestoreError::Away(fault)) => return Err(RelayError::BucketAway(fault.code())),
             Err(RestoreError::Library(error)) => return Err(error.into()),

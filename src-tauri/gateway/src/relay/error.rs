@@ -72,6 +72,13 @@ impl RelayError {
         Self::BadRequest { message: message.into(), param, code: "invalid_request" }
     }
 
+    /// A picture that is needed is in a bucket that is not used now.
+    pub fn left_behind(id: crate::model::ImageId, param: Option<&'static str>) -> Self {
+        let message =
+            format!("the picture {id} is in a bucket that is not the one that is used now; choosing that one again brings it back");
+        Self::BadRequest { message, param, code: "image_left_behind" }
+    }
+
     /// The stable word for clients.
     pub fn code(&self) -> &'static str {
         match self {

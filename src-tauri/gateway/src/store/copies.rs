@@ -61,10 +61,13 @@ pub struct Due {
     pub claimed: bool,
 }
 
+/// The code of a copy whose bytes are nowhere.
+pub const NOWHERE: &str = "nowhere";
+
 /// There is nothing that could be uploaded: the bytes are not on disk, and were looked for in the bucket in vain.
 macro_rules! nowhere {
     () => {
-        "c.code = 'no_object'
+        "c.code = 'nowhere'
          and exists (select 1 from images i join blobs b on b.sha256 = i.sha256 where i.seq = c.seq and b.state = 'missing')"
     };
 }
@@ -396,14 +399,13 @@ pub fn exclude(transaction: &Transaction<'_>, id: ImageId, now: Millis) -> rusql
     Ok(excluded)
 }
 
-/// Another gateway does not want the copy of an image that is on disk here: it is not made again, and the file here is no longer
-/// one that the bucket at `place` has too.
+/// Another gateway removed the copy of an image from the bucket at `place`: it is not made again, and the file here is no longer
+/// one that the bucket has too.
 pub fn gone_there(transaction: &Transaction<'_>, id: ImageId, place: &str) -> rusqlite::Result<()> {
     if meta(transaction, "bucket_place")?.as_deref() != Some(place) {
         return Ok(());
     }
-    let sql = "update copies set state = 'excluded', lease = null, stored_at = null
-               where seq = (select i.seq from images i join blobs b on b.sha256 = i.sha256 where i.id = ?1 and b.state = 'present')";
+    let sql = "update copies set state = 'excluded', lease = null, stored_at = null where seq = (select seq from images where id = ?1)";
     transaction.prepare_cached(sql)?.execute([id.as_bytes()]).map(|_| ())
 }
 

@@ -183,10 +183,16 @@ fn is_daily_quota(error: &Value) -> bool {
     violations.filter_map(|v| v.get("quotaId")?.as_str()).any(|id| id.contains("PerDay"))
 }
 
-/// Shortened, on one line, without anything that looks like a key.
+/// Signs that change the order of what is read, or are not seen.
+fn is_hidden(sign: char) -> bool {
+    sign.is_control() || matches!(sign, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Shortened, on one line, without hidden signs or anything that looks like a key.
 fn shorten(message: &str) -> String {
+    let seen: String = message.chars().map(|sign| if is_hidden(sign) { ' ' } else { sign }).collect();
     let clean: Vec<String> =
-        message.split_whitespace().map(|word| if looks_secret(word) { "***".to_owned() } else { word.to_owned() }).collect();
+        seen.split_whitespace().map(|word| if looks_secret(word) { "***".to_owned() } else { word.to_owned() }).collect();
     let clean = clean.join(" ");
     if clean.chars().count() <= MESSAGE_MAX {
         return clean;
@@ -235,12 +241,13 @@ mod tests {
                 r#"{"error":{"message":"gpt-image-2 does not accept multipart file upload; ..","type":"packy_api_error","code":"convert_request_failed"}}"#,
                 Class::BadParameter,
             ),
-            (400, r#"{"error":{"code":"billing_hard_limit_reached","message":"x"}}"#, Class::Balance),
+            (400, r#"{"error":{"code":"billing_hard_limit_reached","message":"x\u001b[31m\u202ey"}}"#, Class::Balance),
             (422, r#"{"detail":"size"}"#, Class::BadParameter),
         ] {
             let error = read_failure(status, None, body.as_bytes());
             assert_eq!(error.class, class, "{body}");
             assert!(!error.message.contains("sk-abc"), "{}", error.message);
+            assert!(!error.message.contains(is_hidden), "{}", error.message);
         }
         let retry = read_failure(429, Some("30"), b"{}").retry_after;
         assert_eq!(retry, Some(Duration::from_secs(30)));

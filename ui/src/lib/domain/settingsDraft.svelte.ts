@@ -3,7 +3,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { api, asApiError, call, type ApiError } from '$lib/api';
 import { mayLeave } from './bucket/leaving';
-import { anotherBucket, LOSING, saveRules } from './cache/losing';
+import { anotherBucket, LOSING, otherLinks, saveRules } from './cache/losing';
 import { problemOf, refusalOf, same, type Setting } from './settingsCheck';
 
 const PATIENCE_MS = 2_000;
@@ -136,10 +136,12 @@ export class SettingsDraft {
       const body = { values: Object.fromEntries(batch), leave_images: leaving };
       const losing = LOSING.filter((key) => batch.has(key));
       const ofBucket = [...batch.keys()].filter((key) => this.#isOfBucket(key));
+      const onlyLinks = losing.length === 0 && ofBucket.every((key) => key.startsWith('bucket_'));
+      const ask = () => (onlyLinks ? otherLinks() : anotherBucket(losing.length > 0));
       const answer = await saveRules(
         (password) => call(api.PATCH('/settings', { body: { ...body, password } })),
         undefined,
-        ofBucket.length > 0 ? () => anotherBucket(losing.length > 0) : undefined,
+        ofBucket.length > 0 ? ask : undefined,
       );
       if (answer === null) {
         // The present rules and bucket stay, and their fields say so again.

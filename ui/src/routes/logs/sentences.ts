@@ -58,6 +58,7 @@ const EVENTS: Record<string, (fields: Fields) => string> = {
       ? m.logs_ev_bucket_moved_hides({ count: f.hidden ?? '' })
       : m.logs_ev_bucket_moved(),
   deleted_elsewhere: (f) => m.logs_ev_deleted_elsewhere({ id: short(f.image) }),
+  kept_out: (f) => m.logs_ev_kept_out({ id: short(f.image) }),
   disk_low: (f) => m.logs_ev_disk_low({ free: bytes(Number(f.free ?? 0)) }),
   disk_roomy: (f) => m.logs_ev_disk_roomy({ free: bytes(Number(f.free ?? 0)) }),
   clock_jumped: () => m.logs_ev_clock_jumped(),

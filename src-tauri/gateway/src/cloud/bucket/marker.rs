@@ -63,7 +63,17 @@ impl Bucket {
         match self.peek(&self.config.marker_key(id)).await {
             Ok(peeked) => Ok([Marker::Deleted, Marker::Excluded].into_iter().find(|marker| marker.text().as_bytes() == peeked.head)),
             Err(error) if error.fault == Fault::NoObject => Ok(None),
+            // That one object cannot be read says nothing of the bucket.
+            Err(error) if error.fault.concerns_all() => Err(BucketError::new(Fault::Other, error.words)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Removes the marker of an image; one that is not there is as good.
+    ///
+    /// # Errors
+    /// [`BucketError`].
+    pub async fn unmark(&self, id: ImageId) -> Result<(), BucketError> {
+        self.delete(&self.config.marker_key(id)).await
     }
 }

@@ -257,7 +257,7 @@ pub async fn delete(State(app): State<App>, visitor: Visitor, Body(body): Body<D
     }
     let mut seen = HashSet::new();
     let ids: Vec<ImageId> = body.ids.iter().filter_map(|id| id.parse().ok()).filter(|id: &ImageId| seen.insert(*id)).collect();
-    if body.what.word() == "all" || body.last_copies {
+    if body.what.word() != "local" || body.last_copies {
         app.account.confirm_loss(ids.len(), body.password.as_deref(), &visitor).await?;
     }
     let mut results: HashMap<ImageId, Option<&'static str>> = HashMap::new();

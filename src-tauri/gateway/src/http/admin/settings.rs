@@ -19,9 +19,6 @@ use crate::{
     store::{DbError, load_settings, save_settings},
 };
 
-/// Rules by which images may go for good.
-const LOSING: [&str; 4] = ["evict_last_copy", "cache_cap_mb", "delete_cloud_with_metadata", "retention_days"];
-
 /// What a setting takes.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -226,7 +223,9 @@ pub async fn change(State(app): State<App>, visitor: Visitor, Body(body): Body<C
     if moves {
         check_leaving(&app, target.as_ref(), body.leave_images).await?;
     }
-    if target.is_some_and(|target| is_elsewhere(&app, &target)) || loses_more(&app, table, &values) {
+    let then = settings_with(&app, table, &values);
+    let loses = then.sweep.lose_more_than(&app.settings.snapshot().sweep);
+    if target.is_some_and(|target| is_elsewhere(&app, &target)) || leads_elsewhere(&app, &then) || loses {
         app.account.confirm(body.password.as_deref(), &visitor).await?;
     }
     store(&app, changing, values).await?;
@@ -245,9 +244,17 @@ fn places_bucket(values: &BTreeMap<String, Option<String>>) -> bool {
 }
 
 /// Whether copies would go where none go now: a session alone must not have all pictures sent away. And what lies there counts as a
-/// copy, so that the files here may go.
+/// copy, so that the files here may go. There are servers where the access key decides in whose bucket of that name.
 fn is_elsewhere(app: &App, target: &BucketConfig) -> bool {
-    app.settings.snapshot().bucket.as_ref().is_none_or(|present| present.place() != target.place())
+    let same = |present: &BucketConfig| present.place() == target.place() && present.access_key_id == target.access_key_id;
+    !app.settings.snapshot().bucket.as_ref().is_some_and(same)
+}
+
+/// Whether links would lead people to a server where none lead now: whoever opens a picture tells it which one.
+fn leads_elsewhere(app: &App, then: &Settings) -> bool {
+    let present = app.settings.snapshot();
+    let leads = |settings: &Settings| settings.redirect_to.clone().or(settings.direct_links.clone());
+    leads(then).is_some() && leads(then) != leads(&present)
 }
 
 /// The bucket that would be used with these values.
@@ -278,24 +285,19 @@ async fn check_leaving(app: &App, target: Option<&BucketConfig>, leave_images: b
         );
         return Err(AdminError::concerns("images_left_behind", count, message));
     }
-    tracing::warn!(count, "the bucket is changed although images are in it alone: a person said so");
     Ok(())
 }
 
-/// Whether more images go for good with these values.
-fn loses_more(app: &App, mut table: BTreeMap<String, String>, values: &BTreeMap<String, Option<String>>) -> bool {
-    if !values.keys().any(|key| LOSING.contains(&key.as_str())) {
-        return false;
-    }
+/// What would hold with these values; the keys stay.
+fn settings_with(app: &App, mut table: BTreeMap<String, String>, values: &BTreeMap<String, Option<String>>) -> Settings {
     for (key, value) in values {
         match value {
             Some(value) => table.insert(key.clone(), value.clone()),
             None => table.remove(key),
         };
     }
-    let before = app.settings.snapshot();
-    let keys = Keys { gateway: before.gateway_key.clone(), bucket: None };
-    Settings::resolve(&app.config, &table, keys).sweep.lose_more_than(&before.sweep)
+    let keys = Keys { gateway: app.settings.snapshot().gateway_key.clone(), bucket: app.secrets.secrets().r2_secret_access_key };
+    Settings::resolve(&app.config, &table, keys)
 }
 
 /// Keeps values that were checked and need no question, and goes by them from now on. For who holds `changing`, which ends with

@@ -25,6 +25,13 @@ export function anotherBucket(withRules: boolean): PasswordQuestion {
   return withRules ? rules(facts) : { title: m.bucket_use_title(), facts, verb: m.bucket_use_verb() };
 }
 
+/** What is asked before links lead to a server where none led. */
+export const otherLinks = (): PasswordQuestion => ({
+  title: m.bucket_lead_title(),
+  facts: [m.bucket_lead_yours()],
+  verb: m.bucket_lead_verb(),
+});
+
 /**
  * What `save` answered, with the password if the server wants it; null if the person changed their mind. A dialog that
  * saves goes away `before` the question, which would open behind it.
