@@ -177,7 +177,7 @@ impl Gateway {
         let (key, model) = (settings.snapshot().gateway_key.clone(), settings.snapshot().gateway_model.clone());
         let probe_key = ProbeKey::random();
         let own_account = account.clone();
-        let app = App {
+        let app = App::new(http::Parts {
             relay: relay.clone(),
             library,
             settings: settings.clone(),
@@ -197,7 +197,7 @@ impl Gateway {
             listening: listening.clone(),
             shell,
             started_at: crate::model::now(),
-        };
+        });
         let handle = Handle::new(app.clone(), address, ticket.clone());
         let house =
             House { router: http::router(app), connections: connections.clone(), loops: loops.clone(), accepting: accepting.clone() };

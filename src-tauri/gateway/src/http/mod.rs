@@ -36,9 +36,40 @@ pub use admin::{Archives, Doctor};
 pub use client::{Closing, Peer};
 pub use health::{Health, Phase};
 
-/// What handlers may ask for, each for its own part.
-#[derive(Clone, FromRef)]
-pub struct App {
+/// What handlers may ask for, each for its own part. One handle: a request takes several copies of it, and those of all its
+/// parts would cost more than the rest of a small answer.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+impl App {
+    /// All of it.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+macro_rules! asked_for {
+    ($($part:ident: $of:ty),*) => { $(
+        impl FromRef<App> for $of {
+            fn from_ref(app: &App) -> Self {
+                app.$part.clone()
+            }
+        }
+    )* };
+}
+
+asked_for!(relay: Relay, library: Library, settings: LiveSettings, probe_key: ProbeKey);
+
+/// The parts.
+pub struct Parts {
     /// Drawing.
     pub relay: Relay,
     /// Images.
@@ -76,7 +107,6 @@ pub struct App {
     /// The native shell around us, if there is one.
     pub shell: Option<Arc<dyn Shell>>,
     /// When the program was started, milliseconds since 1970-01-01 UTC.
-    #[from_ref(skip)]
     pub started_at: i64,
 }
 
