@@ -207,10 +207,21 @@ async fn a_session_alone_sends_no_pictures_to_a_bucket_of_its_choice() {
     assert!(bucket.seen(&Method::PUT).is_empty(), "nothing was sent there");
     assert_eq!(change(&whole, Some("correct horse")).await.status(), 200);
     until_cloud(&admin, &id, "stored").await;
-    for (key, value) in [("r2_bucket", "others"), ("s3_prefix", "theirs/"), ("s3_endpoint", "http://127.0.0.1:9")] {
+    for (key, value) in
+        [("r2_bucket", "others"), ("s3_prefix", "theirs/"), ("s3_endpoint", "http://127.0.0.1:9"), ("r2_access_key_id", "OTHER")]
+    {
         assert_eq!(code(change(&json!({key: value}), None).await, 403).await, "password_needed", "{key}");
     }
-    assert_eq!(change(&secret, None).await.status(), 200, "other credentials for the same place");
+    assert_eq!(change(&secret, None).await.status(), 200, "another secret for the same key and place");
+    // Nor does it lead who opens a picture to a server of its choice, in one step or in two.
+    let domain = json!({"bucket_public_url": "https://img.example.com"});
+    let both = json!({"bucket_public_url": "https://img.example.com", "bucket_links": "redirect"});
+    assert_eq!(code(change(&both, None).await, 403).await, "password_needed");
+    assert_eq!(change(&domain, None).await.status(), 200, "links name the gateway");
+    assert_eq!(code(change(&json!({"bucket_links": "redirect"}), None).await, 403).await, "password_needed");
+    assert_eq!(change(&both, Some("correct horse")).await.status(), 200);
+    assert_eq!(code(change(&json!({"bucket_public_url": "https://theirs.example.com"}), None).await, 403).await, "password_needed");
+    assert_eq!(change(&json!({"bucket_links": "gateway"}), None).await.status(), 200);
     assert_eq!(change(&json!({"s3_write": "through"}), None).await.status(), 200);
     assert_eq!(change(&json!({"r2_bucket": ""}), None).await.status(), 200, "no bucket takes nothing along");
     assert_eq!(code(change(&json!({"r2_bucket": "pictures"}), None).await, 403).await, "password_needed", "not even the one of before");

@@ -115,8 +115,8 @@ impl Library {
         Attempt::Later
     }
 
-    /// Puts the copy of one image and confirms it; not if another gateway removed it, with `asks`. The turn ends with the last call to the bucket: what is noted of one image
-    /// need not keep the next one waiting.
+    /// Puts the copy of one image and confirms it; not if another gateway removed it, with `asks`. The turn ends with the last call
+    /// to the bucket: what is noted of one image need not keep the next one waiting.
     async fn upload(&self, bucket: &Bucket, due: Due, turn: Option<OwnedSemaphorePermit>, asks: bool) -> Attempt {
         // A name that is not of this image, as a database from elsewhere may say, is somebody else's object.
         let (known, is_foreign) = match due.key.clone() {
